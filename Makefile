@@ -1,0 +1,64 @@
+# Everything a newcomer types: `make help`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CONSTRAINTS ?= constraints/pins.txt
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+
+.PHONY: help
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*  ## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(READY)  ## Install everything into .venv; the second call installs nothing
+
+$(READY): pyproject.toml $(CONSTRAINTS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a few minutes on the first call) ..."
+	@uv=$$(command -v uv || echo $(BIN)/uv); \
+	test -x "$$uv" || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
+	[ -n "$$UV_FIND_LINKS" ] || unset UV_FIND_LINKS; \
+	"$$uv" pip install --quiet --python $(BIN)/python --compile-bytecode \
+	  --constraint $(CONSTRAINTS) --editable '.[train,dev]'
+	@touch $@
+
+.PHONY: demo
+demo: $(READY)  ## From sample dialogues to a report with tiny stand-in models (minutes, CPU)
+	@$(MAKE) --no-print-directory -j2 -f demo.mk VENV=$(VENV)
+
+.PHONY: train
+train: $(READY)  ## Check the data of RECIPE=configs/NAME.yaml, then train or predict with it
+	@test -n "$(RECIPE)" || { echo "usage: make train RECIPE=configs/glm4_lora.yaml [ARGS='key=value ...']" >&2; exit 2; }
+	$(BIN)/python -m converters check --recipe $(RECIPE)
+	$(BIN)/llamafactory-cli train $(RECIPE) $(ARGS)
+	$(BIN)/python -m mi_llm stamp $(RECIPE) $(ARGS)
+
+.PHONY: check
+check: $(READY)  ## Lint, types and layers; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: style
+style: $(READY)  ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: test
+test: $(READY)  ## The tests, with one real train + predict (under 10 minutes on 2 cores)
+	$(BIN)/python -m pytest
+
+.PHONY: test-all
+test-all: $(READY)  ## What `make test` leaves out: the long real runs
+	$(BIN)/python -m pytest -m slow
+
+.PHONY: clean
+clean:  ## Remove what `make demo` made; .venv, data and saves of your own stay
+	rm -rf saves/demo reports/demo data/demo data/mi_sample_*.json data/mi_sample_*.json.stamp.json

@@ -1,0 +1,236 @@
+"""Command line of the converters: `python -m converters --help`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mi_llm import cli, files
+from mi_llm.errors import InputError
+
+# Everything else is imported inside the commands, so that --help answers at once.
+if TYPE_CHECKING:
+    from converters.rows import Fits, RowWriter
+
+_DATASET_INFO = Path("dataset_info.json")
+_SAMPLE = Path("data/sample/train.json")
+_PROMPT = "counselor.v1"
+
+app = cli.command_group("Dialogues in, Alpaca rows out; what the rows are checked and tried with.")
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
+
+
+@app.command()
+def convert(
+    corpus: Annotated[str, typer.Argument(help="Source format: mi_conversations.")],
+    path: Annotated[Path, typer.Argument(help="The corpus: a file, or a folder where it is one.")],
+    output: Output,
+    pairing: Annotated[
+        Literal["role", "position"],
+        typer.Option(
+            help="role: the corpus says who speaks. position: turns 1, 3, ... are the client's "
+            "whatever they are called and no text is changed, as in the paper's 367 rows."
+        ),
+    ] = "role",
+    repair: Annotated[
+        Literal["all", "none"],
+        typer.Option(help="all: mend turns, and count. none: refuse what needs mending."),
+    ] = "all",
+    overwrite: Overwrite = False,
+) -> None:
+    """Turn a corpus into dialogues, one JSON object a line."""
+    from converters.corpora import CORPORA
+    from converters.repair import Repairer
+    from mi_llm.dialogue import dialogue_lines
+    from mi_llm.stamp import write_stamp
+
+    if corpus not in CORPORA:
+        raise InputError(f"no corpus format {corpus!r}; there are: {', '.join(CORPORA)}")
+    repairer, counts = Repairer(repair, pairing), Counter[str]()
+    with files.whole(output, overwrite=overwrite) as stream:
+        for dialogue in CORPORA[corpus](path, repairer):
+            counts["dialogues"] += 1
+            counts["turns"] += len(dialogue.turns)
+            stream.writelines(dialogue_lines([dialogue]))
+    counts.update(repairer.counts)
+    write_stamp(output, inputs=[path], counts=counts, pairing=pairing, repair=repair)
+    repaired = ", ".join(f"{n:,} {kind}" for kind, n in sorted(repairer.counts.items()))
+    print(
+        f"{output}: {counts['dialogues']:,} dialogues, {counts['turns']:,} turns; "
+        f"repaired: {repaired or 'nothing'}"
+    )
+
+
+@app.command()
+def alpaca(
+    path: Annotated[Path, typer.Argument(help="Dialogues, one JSON object a line.")],
+    output: Output,
+    rows: Annotated[
+        Literal["round", "dialogue"],
+        typer.Option(help="One row per round (train with mask_history: true) or per dialogue."),
+    ] = "round",
+    prompt_as: Annotated[
+        Literal["instruction", "system"] | None,
+        typer.Option(
+            help="Where the fixed prompt goes. instruction: before the last client turn. system: "
+            "at the head. Default: instruction for rounds, system for dialogues."
+        ),
+    ] = None,
+    register: Annotated[
+        str | None, typer.Option(help="Name to enter in dataset_info.json, for recipes.")
+    ] = None,
+    fit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="TOKENIZER:TEMPLATE, repeatable. No row is longer than --cutoff-len with any."
+        ),
+    ] = None,
+    cutoff_len: Annotated[
+        int, typer.Option(min=1, help="Tokens, with --fit: the recipes' cutoff_len.")
+    ] = 2048,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write dialogues as Alpaca rows for LLaMA-Factory."""
+    import prompts
+    from converters.rows import RowWriter
+    from mi_llm import jsonl
+    from mi_llm.dialogue import read_dialogues
+    from mi_llm.recipe import register_dataset
+    from mi_llm.stamp import write_stamp
+    from mi_llm.validation import Columns
+
+    files.refuse_existing(output, overwrite=overwrite)
+    placement = prompt_as or ("instruction" if rows == "round" else "system")
+    prompt = prompts.load(_PROMPT)
+    writer = RowWriter(prompt.text, rows, placement, _length_limit(fit or [], cutoff_len))
+    with files.whole(output, overwrite=overwrite) as stream:
+        made = writer.rows(read_dialogues(path))
+        for separator, row in zip(chain(["[\n"], repeat(",\n")), made):  # noqa: B905 repeat() is endless
+            stream.write(separator + jsonl.dumped(row))
+        if not writer.counts["rows"]:
+            raise InputError(f"{path}: no dialogue has a round, so there is no row to write")
+        stream.write("\n]\n")
+        if register:
+            system = placement == "system"
+            columns = Columns(prompt=None, system="system") if system else Columns()
+            register_dataset(register, output, columns, info_path=_DATASET_INFO)
+    write_stamp(
+        output,
+        inputs=[path],
+        counts=writer.counts,
+        prompts={prompt.name: prompt.sha},
+        rows=rows,
+        prompt_as=placement,
+        fit=fit or [],
+        cutoff_len=cutoff_len if fit else None,
+        dialogues_without_round=writer.without_round,
+    )
+    for line in _alpaca_summary(output, writer):
+        print(line)
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Alpaca files (.json, .jsonl), whoever wrote them.")
+    ] = None,
+    recipe: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Recipe (YAML), repeatable. Files named are checked against it; without files, "
+            "the datasets that it names."
+        ),
+    ] = None,
+) -> None:
+    """Find what LLaMA-Factory would mis-train on silently or die of; exit 1 if there is any."""
+    from mi_llm.checks import file_report, recipe_reports
+    from mi_llm.recipe import load_recipe
+
+    recipes = [load_recipe(one) for one in recipe or []]
+    if paths:
+        reports = (file_report(path, recipes=recipes) for path in paths)
+    elif recipes:
+        reports = (report for one in recipes for report in recipe_reports(one))
+    else:
+        raise InputError("nothing to check; name Alpaca files, --recipe YAML, or both")
+    problems = 0
+    for report in reports:
+        problems += len(report.findings)
+        for line in report.lines():
+            print(line)
+    if problems:
+        raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
+
+
+@app.command()
+def stand_in(
+    family: Annotated[str, typer.Argument(help="baichuan2, glm4 or llama3_chinese.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    text: Annotated[
+        Path, typer.Option(help="Conversations (mi_conversations format) to learn a little from.")
+    ] = _SAMPLE,
+    steps: Annotated[int, typer.Option(min=0, help="Steps of language-model warm-up.")] = 60,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a tiny checkpoint of a base model's family, to run the recipes on a CPU.
+
+    It has the family's architecture, special tokens and chat template, and no ability.
+    """
+    from converters import stand_ins
+    from mi_llm.stamp import write_stamp
+
+    made = stand_ins.make(
+        family, output, text=text, steps=steps, seed=seed, overwrite=overwrite
+    )
+    write_stamp(
+        output,
+        inputs=[text],
+        counts={"parameters": made.parameters, "vocabulary": made.vocabulary, "steps": steps},
+        packages=["torch", "transformers", "tokenizers", "sentencepiece"],
+        stand_in=family,
+        seed=seed,
+    )
+    print(
+        f"{output}: {family} stand-in, {made.parameters:,} parameters, "
+        f"{made.vocabulary:,} tokens, warm-up loss {made.first_loss:.2f} -> {made.last_loss:.2f}"
+    )
+
+
+def _length_limit(fit: list[str], cutoff_len: int) -> Fits:
+    from converters.rows import fits_always
+
+    if not fit:
+        return fits_always
+    from converters.fit import limit, rendering
+
+    return limit([rendering(name) for name in fit], cutoff_len)
+
+
+def _alpaca_summary(output: Path, writer: RowWriter) -> list[str]:
+    counts = writer.counts
+    lines = [
+        f"{output}: {counts['rows']:,} rows from {counts['dialogues']:,} dialogues; left aside: "
+        f"{counts['leading counselor turns']:,} leading counselor turns, "
+        f"{counts['trailing client turns']:,} trailing client turns"
+    ]
+    if counts["shortened rows"]:
+        lines.append(
+            f"{output}: {counts['history rounds dropped']:,} oldest history rounds dropped from "
+            f"{counts['shortened rows']:,} rows to fit"
+        )
+    if counts["windows cut"]:
+        lines.append(f"{output}: {counts['windows cut']:,} further windows cut to fit")
+    if writer.without_round:
+        lines.append(f"{output}: no round in: {', '.join(writer.without_round)}")
+    return lines
+
+
+if __name__ == "__main__":
+    cli.run(app)

@@ -1,0 +1,232 @@
+"""Tiny checkpoints of the three base-model families, made offline: what recipes are tried with.
+
+A stand-in loads, trains, predicts and serves through the same code as the real model, because it
+has the same architecture class, special tokens and chat template. Its ability is nil and its scores
+say nothing about the real model.
+
+| family | architecture | tokenizer |
+|---|---|---|
+| baichuan2 | Llama (the converted form that the recipes use) | SentencePiece BPE, byte fallback |
+| glm4 | GLM | byte-level BPE |
+| llama3_chinese | Llama | byte-level BPE |
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converters import mi_conversations, warm_up
+from converters.repair import Repairer
+from mi_llm import files
+from mi_llm.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+VOCABULARY = 5000
+_SHAPE = {
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": False,
+}
+
+# Special tokens in the order of the real vocabularies; chat templates render as LLaMA-Factory's
+# templates of the same families do (`data/template.py`, 0.9.3).
+_GLM4_SPECIAL = (
+    "<|endoftext|> [MASK] [gMASK] [sMASK] <sop> <eop> <|system|> <|user|> <|assistant|> "
+    "<|observation|> <|begin_of_image|> <|end_of_image|> <|begin_of_video|> <|end_of_video|>"
+).split()
+_GLM4_CHAT = (
+    "[gMASK]<sop>{% for m in messages %}<|{{ m['role'] }}|>\n{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+_LLAMA3_SPECIAL = (
+    "<|begin_of_text|> <|end_of_text|> <|reserved_special_token_0|> <|reserved_special_token_1|> "
+    "<|reserved_special_token_2|> <|reserved_special_token_3|> <|start_header_id|> "
+    "<|end_header_id|> <|reserved_special_token_4|> <|eot_id|>"
+).split()
+_LLAMA3_CHAT = (
+    "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n"
+    "{{ m['content'] }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
+)
+_BAICHUAN2_CHAT = (
+    "{% for m in messages %}{% if m['role'] == 'user' %}<reserved_106>{% elif m['role'] == "
+    "'assistant' %}<reserved_107>{% endif %}{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<reserved_107>{% endif %}"
+)
+# In Baichuan2 <reserved_106> and <reserved_107>, which mark the two speakers, are 195 and 196.
+_BAICHUAN2_FIRST_RESERVED = 195 - 106
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """What was made.
+
+    Attributes:
+        parameters: Number of weights.
+        vocabulary: Number of token ids.
+        first_loss: Cross-entropy per token before the warm-up, in nats.
+        last_loss: The same at its last step.
+    """
+
+    parameters: int
+    vocabulary: int
+    first_loss: float
+    last_loss: float
+
+
+def make(
+    family: str, output: Path, *, text: Path, steps: int, seed: int, overwrite: bool = False
+) -> StandIn:
+    """Write a stand-in checkpoint: config, weights in bfloat16, tokenizer, generation config.
+
+    Args:
+        family: A key of `FAMILIES`.
+        output: Folder to make; it appears whole or not at all.
+        text: Conversations that the tokenizer and the warm-up learn from.
+        steps: Warm-up steps as a plain language model; 0 leaves the weights random.
+        seed: The same seed, text and library versions give the same weights.
+        overwrite: Whether a folder that exists is replaced.
+
+    Raises:
+        InputError: If the family is unknown, the text unreadable or the folder in the way.
+    """
+    if family not in FAMILIES:
+        raise InputError(f"no family {family!r}; there are: {', '.join(FAMILIES)}")
+    files.refuse_existing_folder(output, overwrite=overwrite)
+    lines = [
+        turn.content
+        for dialogue in mi_conversations.read(text, Repairer())
+        for turn in dialogue.turns
+    ]
+    try:
+        import torch
+    except ImportError:
+        raise InputError('stand-in needs PyTorch; pip install -e ".[train]"') from None
+    torch.manual_seed(seed)
+    tokenizer, model = FAMILIES[family](lines)
+    losses = warm_up.train(model, tokenizer, lines, steps=steps)
+    with files.whole_folder(output, overwrite=overwrite) as folder:
+        model.to(torch.bfloat16).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return StandIn(model.num_parameters(), len(tokenizer), losses[0], losses[-1])
+
+
+def _glm4(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+    from transformers import GenerationConfig, GlmConfig, GlmForCausalLM
+
+    tokenizer = _byte_level(lines, _GLM4_SPECIAL, _GLM4_CHAT)
+    tokenizer.add_special_tokens({"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"})
+    stops = tokenizer.convert_tokens_to_ids(["<|endoftext|>", "<|user|>", "<|observation|>"])
+    config = GlmConfig(
+        **_SHAPE,
+        vocab_size=len(tokenizer),
+        head_dim=32,
+        partial_rotary_factor=0.5,
+        attention_bias=True,
+        eos_token_id=stops,
+        pad_token_id=stops[0],
+    )
+    model = GlmForCausalLM(config)
+    model.generation_config = GenerationConfig(
+        do_sample=True, temperature=0.8, top_p=0.8, eos_token_id=stops, pad_token_id=stops[0]
+    )
+    return tokenizer, model
+
+
+def _llama3_chinese(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+    tokenizer = _byte_level(lines, _LLAMA3_SPECIAL, _LLAMA3_CHAT)
+    tokenizer.add_special_tokens(
+        {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "pad_token": "<|eot_id|>"}
+    )
+    return tokenizer, _llama(tokenizer, rope_theta=500000.0)
+
+
+def _baichuan2(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+    import tempfile
+
+    import sentencepiece
+    from transformers import LlamaTokenizerFast
+
+    reserved = [f"<unused_{number}>" for number in range(3, _BAICHUAN2_FIRST_RESERVED)]
+    reserved += [f"<reserved_{number}>" for number in range(130)]
+    trained = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=trained,
+        model_type="bpe",
+        vocab_size=VOCABULARY,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        user_defined_symbols=reserved,
+        num_threads=1,
+        minloglevel=2,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        vocabulary = Path(folder) / "tokenizer.model"
+        vocabulary.write_bytes(trained.getvalue())
+        tokenizer = LlamaTokenizerFast(
+            vocab_file=str(vocabulary),
+            legacy=False,
+            add_bos_token=False,
+            add_eos_token=False,
+            add_prefix_space=False,
+            pad_token="<unk>",
+            chat_template=_BAICHUAN2_CHAT,
+        )
+    return tokenizer, _llama(tokenizer, rope_theta=10000.0)
+
+
+def _byte_level(lines: Iterable[str], special: list[str], chat: str) -> PreTrainedTokenizerFast:
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    learned = Tokenizer(models.BPE())
+    learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learned.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - len(special),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    learned.train_from_iterator(lines, trainer)
+    learned.add_special_tokens([AddedToken(token, special=True) for token in special])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=learned, chat_template=chat, clean_up_tokenization_spaces=False
+    )
+
+
+def _llama(tokenizer: PreTrainedTokenizerFast, *, rope_theta: float) -> PreTrainedModel:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        **_SHAPE,
+        vocab_size=len(tokenizer),
+        rope_theta=rope_theta,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return LlamaForCausalLM(config)
+
+
+FAMILIES: dict[
+    str, Callable[[list[str]], tuple[PreTrainedTokenizerFast, PreTrainedModel]]
+] = {
+    "baichuan2": _baichuan2,
+    "glm4": _glm4,
+    "llama3_chinese": _llama3_chinese,
+}

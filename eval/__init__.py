@@ -1,0 +1,1 @@
+"""Predictions in; scores, figures and the report out."""

@@ -1,0 +1,3 @@
+"""What the converters and the evaluators share: data types, files, recipes, validation."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,66 @@
+"""Alpaca rows: what LLaMA-Factory trains and predicts on, one JSON object a row.
+
+A row of the paper's shape asks for the reply of one round and carries all earlier rounds::
+
+    {"id": "sample/smoking-1#2", "instruction": "...", "input": "client turn of round 2",
+     "output": "counselor's reply", "history": [["client turn 1", "reply 1"]]}
+
+LLaMA-Factory ignores `id`. Rows count from 0 in messages, rounds from 1 in ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from mi_llm import files, jsonl
+from mi_llm.errors import InputError
+
+
+class AlpacaRow(TypedDict):
+    """One training or test sample.
+
+    Attributes:
+        id: `<dialogue id>#<round>`, or `<dialogue id>#<first>-<last>` for a row of several rounds.
+        instruction: Put before the last client turn by LLaMA-Factory.
+        system: Put at the head of the prompt; stands instead of `instruction`.
+        input: The client's last turn.
+        output: The counselor's reply, the text to learn.
+        history: Earlier rounds as [client, counselor], oldest first.
+    """
+
+    id: NotRequired[str]
+    instruction: NotRequired[str]
+    system: NotRequired[str]
+    input: str
+    output: str
+    history: list[list[str]]
+
+
+def read_objects(path: Path) -> list[Any]:
+    """Return the rows of a JSON array or JSON Lines file as they stand, unchecked.
+
+    Raises:
+        InputError: If the file is missing, unreadable, or holds no row.
+    """
+    if files.read_text(path).lstrip().startswith("["):
+        rows = jsonl.read_json(path)
+    else:
+        rows = [value for _, value in jsonl.read_lines(path)]
+    if not rows:
+        raise InputError(f"{path}: holds no row")
+    return list(rows)
+
+
+def dialogue_ids(rows: Sequence[AlpacaRow]) -> list[str]:
+    """The dialogue that each row belongs to, in row order.
+
+    Rows without an id are grouped by their history: an empty one begins a new dialogue.
+    """
+    found: list[str] = []
+    number = 0
+    for row in rows:
+        number += not row["history"]
+        found.append(row["id"].rpartition("#")[0] if "id" in row else f"dialogue {number}")
+    return found

@@ -1,0 +1,81 @@
+"""Validation of whole files and recipes, told file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mi_llm import alpaca, validation
+from mi_llm.recipe import Dataset, Recipe
+from mi_llm.validation import Columns, Finding
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What was found in one file of rows."""
+
+    path: Path
+    rows: int
+    findings: tuple[Finding, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line per finding, many of a kind cut short, and a closing line."""
+        for line in validation.summarised(self.findings):
+            yield f"{self.path}{line}"
+        count = len(self.findings)
+        problems = "no problem" if not count else "1 problem" if count == 1 else f"{count} problems"
+        yield f"{self.path}: {self.rows:,} rows, {problems}"
+
+
+def file_report(
+    path: Path, columns: Columns | None = None, *, recipes: Sequence[Recipe] = ()
+) -> FileReport:
+    """Check a file of Alpaca rows.
+
+    Args:
+        path: A JSON array or JSON Lines.
+        columns: As dataset_info.json lists them; None takes the usual ones.
+        recipes: Recipes that will train or predict on these rows.
+
+    Raises:
+        InputError: If the file cannot be read or holds no row.
+    """
+    rows = alpaca.read_objects(path)
+    columns = columns or validation.usual_columns(rows)
+    findings = [
+        *validation.row_findings(rows, columns),
+        *validation.loading_findings(path, rows, columns),
+    ]
+    for recipe in recipes:
+        findings += _recipe_findings(recipe, rows, columns)
+    return FileReport(path, len(rows), tuple(findings))
+
+
+def recipe_reports(recipe: Recipe) -> Iterator[FileReport]:
+    """Check every dataset that a recipe names.
+
+    Raises:
+        InputError: If a dataset is unknown, or its file is missing or cannot be read.
+    """
+    trained = set(recipe.names("dataset")) if recipe.trains else set[str]()
+    for dataset in recipe.datasets().values():
+        yield _dataset_report(dataset, [recipe] if dataset.name in trained else [])
+
+
+def _dataset_report(dataset: Dataset, recipes: Sequence[Recipe]) -> FileReport:
+    return file_report(dataset.path, dataset.columns, recipes=recipes)
+
+
+def _recipe_findings(recipe: Recipe, rows: list[object], columns: Columns) -> Iterator[Finding]:
+    if recipe.trains:
+        masked = bool(recipe.settings.get("mask_history", False))
+        for finding in validation.mask_findings(rows, columns, mask_history=masked):
+            yield Finding(finding.kind, f"{recipe.path}: {finding.message}")
+    most = recipe.settings.get("max_samples")
+    if isinstance(most, int) and most < len(rows):
+        yield Finding(
+            "max_samples",
+            f"{recipe.path}: max_samples: {most} leaves out the last {len(rows) - most:,} rows; "
+            "remove it",
+        )

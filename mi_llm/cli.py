@@ -1,0 +1,36 @@
+"""How every command line here ends: one line and exit code 2 for a user's mistake."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mi_llm.errors import InputError
+
+CHECK_FOUND_SOMETHING = 1
+WRONG_INPUT = 2
+INTERRUPTED = 130
+
+
+def command_group(help_text: str) -> typer.Typer:
+    """An empty group of commands, with plain messages and no traceback decoration."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+def run(app: typer.Typer) -> None:
+    """Run the command that was typed; end with its exit code."""
+    try:
+        app()
+    except InputError as error:
+        print(" ".join(str(error).splitlines()), file=sys.stderr)
+        sys.exit(WRONG_INPUT)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)

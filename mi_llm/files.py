@@ -1,0 +1,122 @@
+"""Files read with clear errors, and written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from mi_llm.errors import InputError
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[TextIO]:
+    """Open a UTF-8 text file; a byte order mark is skipped.
+
+    Raises:
+        InputError: If the file is missing, unreadable, or turns out not to be UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            yield stream
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 (byte {error.object[error.start]:#04x}); "
+            "convert it first, for instance: iconv -f gb18030 -t utf-8"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path}: {_reason(error)}") from None
+
+
+def read_text(path: Path) -> str:
+    """Return the whole of a UTF-8 text file."""
+    with reading(path) as stream:
+        return stream.read()
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, as 64 hex digits."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: {_reason(error)}") from None
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise `InputError` if something stands at `path` that may not be replaced."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give a file's name")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: exists; add --overwrite to replace it")
+
+
+@contextmanager
+def whole(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
+    """Open a UTF-8 text file for writing that appears at `path` only when the block ends well.
+
+    Folders on the way are made; after an error nothing is left behind, neither file nor folder.
+
+    Raises:
+        InputError: If the file exists and `overwrite` is not set, or cannot be written.
+    """
+    refuse_existing(path, overwrite=overwrite)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    missing = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except BaseException as error:
+        _discard(draft, missing)
+        if isinstance(error, OSError):
+            raise InputError(f"{path}: cannot be written: {_reason(error)}") from None
+        raise
+
+
+def refuse_existing_folder(path: Path, *, overwrite: bool) -> None:
+    """Raise `InputError` if something stands at `path` that may not be replaced by a folder."""
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; give a folder's name")
+    if path.exists() and any(path.iterdir()) and not overwrite:
+        raise InputError(f"{path}: exists; add --overwrite to replace it")
+
+
+@contextmanager
+def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a folder to fill that appears at `path` only when the block ends well.
+
+    Raises:
+        InputError: If `path` is not empty and `overwrite` is not set, or it cannot be written.
+    """
+    refuse_existing_folder(path, overwrite=overwrite)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        if path.exists():
+            shutil.rmtree(path)
+        draft.replace(path)
+    except BaseException as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise InputError(f"{path}: cannot be written: {_reason(error)}") from None
+        raise
+
+
+def _discard(draft: Path, made: list[Path]) -> None:
+    with suppress(OSError):
+        draft.unlink(missing_ok=True)
+        for folder in made:
+            folder.rmdir()
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,158 @@
+"""Recipes and the datasets they name, read as LLaMA-Factory reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mi_llm import files, jsonl
+from mi_llm.errors import InputError
+from mi_llm.validation import Columns
+
+DATASET_INFO = "dataset_info.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """An entry of dataset_info.json.
+
+    Attributes:
+        name: Its key there.
+        path: Its file; relative to the working directory, as `dataset_dir` is.
+        columns: Which key of a row holds what.
+    """
+
+    name: str
+    path: Path
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A YAML for `llamafactory-cli`, overrides applied.
+
+    Attributes:
+        path: The file.
+        settings: Its keys and values as LLaMA-Factory would get them.
+        overrides: The `key=value` words that were typed behind it.
+    """
+
+    path: Path
+    settings: Mapping[str, Any]
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def trains(self) -> bool:
+        """Whether the recipe trains, rather than only predicts."""
+        return bool(self.settings.get("do_train"))
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder that the run writes."""
+        return Path(str(self.settings["output_dir"]))
+
+    def names(self, key: str) -> list[str]:
+        """The dataset names under `dataset` or `eval_dataset`."""
+        value = self.settings.get(key) or []
+        words = value.split(",") if isinstance(value, str) else value
+        return [str(word).strip() for word in words]
+
+    def datasets(self) -> dict[str, Dataset]:
+        """The datasets named under `dataset` and `eval_dataset`, by name.
+
+        Raises:
+            InputError: If one is not in dataset_info.json, or is not a plain Alpaca file.
+        """
+        info_path = Path(str(self.settings.get("dataset_dir", "data"))) / DATASET_INFO
+        info = read_dataset_info(info_path)
+        named = [*self.names("dataset"), *self.names("eval_dataset")]
+        for name in named:
+            if name not in info:
+                raise InputError(
+                    f"{self.path}: dataset {name!r} is not in {info_path}; "
+                    f"there are: {', '.join(sorted(info))}"
+                )
+        return {name: _dataset(name, info[name], info_path) for name in named}
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and lay `key=value` words over it, as `llamafactory-cli` does.
+
+    Raises:
+        InputError: If the file is not a YAML mapping, or a word is not `key=value`.
+    """
+    try:
+        settings = yaml.safe_load(files.read_text(path))
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML: {error}") from None
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: not a recipe: expected key: value lines")
+    for word in overrides:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"{word!r}: an override is written key=value")
+        settings[key] = yaml.safe_load(value)
+    return Recipe(path, settings, tuple(overrides))
+
+
+def read_dataset_info(path: Path) -> dict[str, Any]:
+    """Return the entries of a dataset_info.json."""
+    info = jsonl.read_json(path)
+    if not isinstance(info, dict):
+        raise InputError(f"{path}: expected an object with one entry per dataset")
+    return info
+
+
+def register_dataset(name: str, path: Path, columns: Columns, *, info_path: Path) -> None:
+    """Enter a dataset in dataset_info.json, all columns listed.
+
+    LLaMA-Factory takes a column that is not listed for absent, even if it has a usual name.
+
+    Raises:
+        InputError: If the name is taken by another file.
+    """
+    info = read_dataset_info(info_path) if info_path.exists() else {}
+    entry = {
+        "file_name": _file_name(path, info_path.parent),
+        "columns": {
+            role: key
+            for role in ("prompt", "query", "response", "history", "system")
+            if (key := getattr(columns, role))
+        },
+    }
+    taken = info.get(name, entry)
+    if taken.get("file_name") != entry["file_name"]:
+        raise InputError(
+            f"{info_path}: {name!r} is {taken.get('file_name')} already; register another name"
+        )
+    if info.get(name) == entry:
+        return
+    with files.whole(info_path, overwrite=True) as stream:
+        # ASCII: LLaMA-Factory opens the file in the platform's encoding.
+        stream.write(json.dumps({**info, name: entry}, indent=2) + "\n")
+
+
+def _dataset(name: str, entry: Mapping[str, Any], info_path: Path) -> Dataset:
+    file_name = entry.get("file_name")
+    if not isinstance(file_name, str) or entry.get("formatting", "alpaca") != "alpaca":
+        raise InputError(f"{info_path}: {name!r} is not a local Alpaca file, which can be checked")
+    if entry.get("ranking"):
+        raise InputError(f"{info_path}: {name!r} has ranking: true, which is not for sft")
+    path = info_path.parent / file_name
+    listed = entry.get("columns")
+    if listed is None:
+        return Dataset(name, path, Columns(history=None))
+    keys = {role: listed.get(role) for role in ("prompt", "query", "response", "history", "system")}
+    return Dataset(name, path, Columns(**keys))
+
+
+def _file_name(path: Path, folder: Path) -> str:
+    try:
+        return path.resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return str(path.resolve())

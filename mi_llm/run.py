@@ -1,0 +1,44 @@
+"""What a run of LLaMA-Factory was made with, as far as it can be read off its recipe and files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mi_llm import jsonl
+from mi_llm.errors import InputError
+from mi_llm.recipe import Recipe
+from mi_llm.stamp import stamp_path, write_stamp
+
+_PACKAGES = ("llamafactory", "transformers", "peft", "torch")
+
+
+def stamp_run(recipe: Recipe) -> Path:
+    """Write `<output_dir>.stamp.json` for a run that has finished; return its path.
+
+    It holds the recipe, the overrides, the settings that they give together, the data's SHA-256,
+    versions, and the stamp of the model where that is a folder made here.
+
+    Raises:
+        InputError: If the run left no `all_results.json`, or its data cannot be found.
+    """
+    output = recipe.output_dir
+    if not (output / "all_results.json").is_file():
+        raise InputError(f"{output}: no all_results.json; the run has not finished there")
+    inputs = [recipe.path, *(dataset.path for dataset in recipe.datasets().values())]
+    write_stamp(
+        output,
+        inputs=inputs,
+        counts={},
+        packages=_PACKAGES,
+        overrides=list(recipe.overrides),
+        settings=json.loads(json.dumps(recipe.settings, default=str)),
+        model=_model_stamp(recipe),
+    )
+    return stamp_path(output)
+
+
+def _model_stamp(recipe: Recipe) -> Any:
+    path = stamp_path(Path(str(recipe.settings.get("model_name_or_path", ""))))
+    return jsonl.read_json(path) if path.is_file() else None

@@ -1,0 +1,244 @@
+"""What LLaMA-Factory would mis-train on silently, or die of, found beforehand.
+
+The one validation core: `converters check` and whatever else judges rows or recipes calls it.
+Behaviour is that of LLaMA-Factory 0.9.3 with datasets 3.6: `data/converter.py` and
+`data/processor/supervised.py` there, and the JSON loader of datasets.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# datasets reads JSON Lines in blocks of this many bytes (plus the rest of the line), and the
+# first block decides the type of every column (packaged_modules/json/json.py, `chunksize`).
+LOADER_BLOCK = 10 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which key of a row holds what; None where the dataset maps no key.
+
+    The names are those of `columns` in dataset_info.json.
+    """
+
+    prompt: str | None = "instruction"
+    query: str | None = "input"
+    response: str | None = "output"
+    history: str | None = "history"
+    system: str | None = None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The mapped keys that hold plain text."""
+        return tuple(key for key in (self.prompt, self.query, self.response, self.system) if key)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong, with its remedy.
+
+    Attributes:
+        kind: The same word for the same fault, so that many can be told in one line.
+        message: What is wrong and what to do, without the file's name.
+        row: The row counted from 0, or None if the fault is the whole file's.
+    """
+
+    kind: str
+    message: str
+    row: int | None = None
+
+
+def usual_columns(rows: Sequence[Any]) -> Columns:
+    """The columns of a file that no dataset_info.json describes.
+
+    The prompt stands under `system` when more rows have that key than have `instruction`.
+    """
+    keys = Counter(key for row in rows if isinstance(row, dict) for key in row)
+    if keys["system"] > keys["instruction"]:
+        return Columns(prompt=None, system="system")
+    return Columns(system="system" if keys["system"] else None)
+
+
+def row_findings(rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
+    """Yield what is wrong with single rows, in row order."""
+    types: dict[str, tuple[str, int]] = {}
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            yield Finding("row", f"is {_type(row)}, not an object; write one object a row", number)
+            continue
+        for kind, message in (
+            *_missing_keys(row, columns),
+            *_bad_texts(row, columns),
+            *_bad_history(row, columns),
+            *_mixed_types(row, columns, types, number),
+        ):
+            yield Finding(kind, message, number)
+
+
+def loading_findings(path: Path, rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
+    """Yield what makes the JSON Lines loader fail though every row is right by itself."""
+    first = _rows_in_first_block(path)
+    key = columns.history
+    if not key or not 0 < first < len(rows):
+        return
+    if any(_value(row, key) for row in rows[:first]):
+        return
+    later = next((n for n in range(first, len(rows)) if _value(rows[n], key)), None)
+    if later is not None:
+        yield Finding(
+            "empty first block",
+            f"the first {first:,} rows all have an empty '{key}', and the loader takes its type "
+            f"from them and fails at row {later}; shuffle the rows or write a .json array",
+        )
+
+
+def mask_findings(
+    rows: Sequence[Any], columns: Columns, *, mask_history: bool
+) -> Iterator[Finding]:
+    """Yield whether `mask_history` fits the rows, for a recipe that trains on them.
+
+    With one row per round each reply of a history is some row's own output as well, and must be
+    masked; with one row per dialogue it stands nowhere else, and must not be. The majority of the
+    history replies decides. Rows without histories fit either setting.
+    """
+    good = [row for row in rows if not list(row_findings([row], columns))]
+    targets = {hash((row.get(columns.query or ""), row[columns.response])) for row in good}
+    earlier = [hash(tuple(pair)) for row in good for pair in row.get(columns.history or "") or ()]
+    if not earlier:
+        return
+    repeated = sum(pair in targets for pair in earlier)
+    per_round = 2 * repeated > len(earlier)
+    if per_round and not mask_history:
+        yield Finding(
+            "mask_history",
+            f"{repeated:,} replies in the histories are other rows' outputs and would be learned "
+            "again and again; set mask_history: true, or write the rows with --rows dialogue",
+        )
+    if not per_round and mask_history:
+        yield Finding(
+            "mask_history",
+            f"{len(earlier) - repeated:,} replies stand in histories alone and would never be "
+            "learned; set mask_history: false, or write the rows with --rows round",
+        )
+
+
+def summarised(findings: Iterable[Finding], *, most: int = 5) -> Iterator[str]:
+    """Yield a line per finding, and one line for all beyond the first `most` of a kind."""
+    counts: Counter[str] = Counter()
+    for finding in findings:
+        counts[finding.kind] += 1
+        if counts[finding.kind] <= most:
+            place = "" if finding.row is None else f" row {finding.row}"
+            yield f"{place}: {finding.message}"
+    for kind, count in counts.items():
+        if count > most:
+            yield f": and {count - most:,} more rows with the same fault ({kind})"
+
+
+def _missing_keys(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:
+    known = {*columns.texts, columns.history, "id", "instruction", "system"}
+    strange = [key for key in row if key not in known]
+    for key in (columns.prompt, columns.query, columns.response, columns.history, columns.system):
+        if key is None or key in row:
+            continue
+        if strange and key != columns.history:
+            yield f"no '{key}'", f"key {strange[0]!r} where '{key}' is expected; rename it"
+        else:
+            remedy = "write [] where there is none" if key == columns.history else "add it"
+            yield f"no '{key}'", f"no key '{key}'; {remedy}"
+
+
+def _bad_texts(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:
+    for key in columns.texts:
+        value = row.get(key)
+        if value is not None and not isinstance(value, str):
+            yield f"'{key}' type", f"'{key}' is {_type(value)}; write it as text"
+        elif value and not _encodable(value):
+            yield "surrogate", f"'{key}' holds half a character (a lone surrogate); repair the text"
+    reply = row.get(columns.response or "")
+    if columns.response in row and reply is None:
+        yield "null output", f"'{columns.response}' is null; the row would be dropped: remove it"
+    if isinstance(reply, str) and not reply.strip():
+        yield "blank output", f"'{columns.response}' is blank and would be learned; remove the row"
+    asked = [row.get(key) for key in (columns.prompt, columns.query) if key]
+    if not any(isinstance(text, str) and text.strip() for text in asked):
+        names = " and ".join(f"'{key}'" for key in (columns.prompt, columns.query) if key)
+        yield "blank question", f"{names}: nothing but blanks; remove the row"
+
+
+def _bad_history(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:
+    key = columns.history
+    if key is None or key not in row:
+        return
+    if not isinstance(row[key], list):
+        yield "history type", f"'{key}' is {_type(row[key])}; write a list, [] where there is none"
+        return
+    for number, pair in enumerate(row[key]):
+        fault = _pair_fault(pair)
+        if fault:
+            yield f"history {fault[0]}", f"'{key}'[{number}] {fault[1]}"
+            return
+
+
+def _pair_fault(pair: Any) -> tuple[str, str] | None:
+    if isinstance(pair, dict):
+        keys = ", ".join(map(repr, pair))
+        return "objects", f"is an object, whose keys ({keys}) would be learned; write [q, r]"
+    if not isinstance(pair, list):
+        return "pairs", f"is {_type(pair)}; write [client turn, reply]"
+    if len(pair) != 2:
+        return "pairs", f"has {len(pair)} entries; write [client turn, reply]"
+    for side, text in zip(("client turn", "reply"), pair, strict=True):
+        if not isinstance(text, str):
+            return "texts", f"has {_type(text)} as {side}; write text or remove the pair"
+        if not text.strip():
+            return "blanks", f"has a blank {side}; remove the pair"
+        if not _encodable(text):
+            return "surrogate", f"holds half a character in its {side}; repair the text"
+    return None
+
+
+def _mixed_types(
+    row: dict[str, Any], columns: Columns, types: dict[str, tuple[str, int]], number: int
+) -> Iterator[tuple[str, str]]:
+    checked = {*columns.texts, columns.history}
+    for key, value in row.items():
+        if value is None or key in checked:
+            continue
+        first, where = types.setdefault(key, (_type(value), number))
+        if _type(value) != first:
+            yield (
+                f"'{key}' types",
+                f"'{key}' is {_type(value)} but {first} in row {where}; the loader refuses mixed "
+                "types: make them one, or leave the key out",
+            )
+
+
+def _rows_in_first_block(path: Path) -> int:
+    with path.open("rb") as stream:
+        block = stream.read(LOADER_BLOCK) + stream.readline()
+    if block.lstrip().startswith(b"["):
+        return 0  # a JSON array is read as one block
+    return sum(bool(line.strip()) for line in block.split(b"\n"))
+
+
+def _value(row: Any, key: str) -> Any:
+    return row.get(key) if isinstance(row, dict) else None
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _type(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true/false"
+    if isinstance(value, int | float):
+        return "a number"
+    return {str: "text", list: "a list", dict: "an object"}[type(value)]
