@@ -175,7 +175,7 @@ def stand_in(
     text: Annotated[
         Path, typer.Option(help="Conversations (mi_conversations format) to learn a little from.")
     ] = _SAMPLE,
-    steps: Annotated[int, typer.Option(min=0, help="Steps of language-model warm-up.")] = 60,
+    steps: Annotated[int, typer.Option(min=0, help="Steps of language-model warm-up.")] = 300,
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:

@@ -27,10 +27,10 @@ from mi_llm.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-VOCABULARY = 5000
+VOCABULARY = 1000
 _SHAPE = {
-    "hidden_size": 128,
-    "intermediate_size": 256,
+    "hidden_size": 64,
+    "intermediate_size": 128,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
@@ -113,15 +113,15 @@ def make(
     except ImportError:
         raise InputError('stand-in needs PyTorch; pip install -e ".[train]"') from None
     torch.manual_seed(seed)
-    tokenizer, model = FAMILIES[family](lines)
-    losses = warm_up.train(model, tokenizer, lines, steps=steps)
     with files.whole_folder(output, overwrite=overwrite) as folder:
+        tokenizer, model = FAMILIES[family](lines, folder)
+        losses = warm_up.train(model, tokenizer, lines, steps=steps)
         model.to(torch.bfloat16).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     return StandIn(model.num_parameters(), len(tokenizer), losses[0], losses[-1])
 
 
-def _glm4(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+def _glm4(lines: list[str], _: Path) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
     from transformers import GenerationConfig, GlmConfig, GlmForCausalLM
 
     tokenizer = _byte_level(lines, _GLM4_SPECIAL, _GLM4_CHAT)
@@ -130,7 +130,7 @@ def _glm4(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
     config = GlmConfig(
         **_SHAPE,
         vocab_size=len(tokenizer),
-        head_dim=32,
+        head_dim=16,
         partial_rotary_factor=0.5,
         attention_bias=True,
         eos_token_id=stops,
@@ -143,7 +143,7 @@ def _glm4(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
     return tokenizer, model
 
 
-def _llama3_chinese(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+def _llama3_chinese(lines: list[str], _: Path) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
     tokenizer = _byte_level(lines, _LLAMA3_SPECIAL, _LLAMA3_CHAT)
     tokenizer.add_special_tokens(
         {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "pad_token": "<|eot_id|>"}
@@ -151,9 +151,7 @@ def _llama3_chinese(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrain
     return tokenizer, _llama(tokenizer, rope_theta=500000.0)
 
 
-def _baichuan2(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
-    import tempfile
-
+def _baichuan2(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
     import sentencepiece
     from transformers import LlamaTokenizerFast
 
@@ -164,10 +162,10 @@ def _baichuan2(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedMod
         sentence_iterator=iter(lines),
         model_writer=trained,
         model_type="bpe",
-        vocab_size=VOCABULARY,
+        vocab_size=VOCABULARY + len(reserved) + 256,
         hard_vocab_limit=False,
         byte_fallback=True,
-        character_coverage=1.0,
+        character_coverage=0.98,
         normalization_rule_name="identity",
         add_dummy_prefix=False,
         remove_extra_whitespaces=False,
@@ -175,18 +173,17 @@ def _baichuan2(lines: list[str]) -> tuple[PreTrainedTokenizerFast, PreTrainedMod
         num_threads=1,
         minloglevel=2,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        vocabulary = Path(folder) / "tokenizer.model"
-        vocabulary.write_bytes(trained.getvalue())
-        tokenizer = LlamaTokenizerFast(
-            vocab_file=str(vocabulary),
-            legacy=False,
-            add_bos_token=False,
-            add_eos_token=False,
-            add_prefix_space=False,
-            pad_token="<unk>",
-            chat_template=_BAICHUAN2_CHAT,
-        )
+    vocabulary = folder / "tokenizer.model"
+    vocabulary.write_bytes(trained.getvalue())
+    tokenizer = LlamaTokenizerFast(
+        vocab_file=str(vocabulary),
+        legacy=False,
+        add_bos_token=False,
+        add_eos_token=False,
+        add_prefix_space=False,
+        pad_token="<unk>",
+        chat_template=_BAICHUAN2_CHAT,
+    )
     return tokenizer, _llama(tokenizer, rope_theta=10000.0)
 
 
@@ -223,8 +220,9 @@ def _llama(tokenizer: PreTrainedTokenizerFast, *, rope_theta: float) -> PreTrain
     return LlamaForCausalLM(config)
 
 
+# Each takes the texts and the folder being filled, for files that the tokenizer refers to.
 FAMILIES: dict[
-    str, Callable[[list[str]], tuple[PreTrainedTokenizerFast, PreTrainedModel]]
+    str, Callable[[list[str], Path], tuple[PreTrainedTokenizerFast, PreTrainedModel]]
 ] = {
     "baichuan2": _baichuan2,
     "glm4": _glm4,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-_BLOCK = 128  # tokens
+_BLOCK = 64  # tokens
 _BATCH = 16  # blocks
-_LEARNING_RATE = 3e-3
+_LEARNING_RATE = 5e-3  # at the peak of a one-cycle schedule
 
 
 def train(
@@ -20,7 +20,7 @@ def train(
     Args:
         model: Trained in place, in float32 on one CPU thread: more threads sum in another order.
         tokenizer: The model's.
-        lines: Texts; blocks of 128 tokens are drawn from them at random.
+        lines: Texts; blocks of 64 tokens are drawn from them at random.
         steps: Optimizer steps, 16 blocks each.
 
     Returns:
@@ -30,6 +30,9 @@ def train(
 
     ids = torch.tensor(tokenizer("\n".join(lines), add_special_tokens=False)["input_ids"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, _LEARNING_RATE, total_steps=max(steps, 1), pct_start=0.1
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     losses = []
@@ -42,7 +45,9 @@ def train(
             if steps:
                 optimizer.zero_grad()
                 loss.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 optimizer.step()
+                schedule.step()
     finally:
         torch.set_num_threads(threads)
     return losses
