@@ -35,7 +35,7 @@ demo: $(READY)  ## From sample dialogues to a report with tiny stand-in models (
 .PHONY: train
 train: $(READY)  ## Check the data of RECIPE=configs/NAME.yaml, then train or predict with it
 	@test -n "$(RECIPE)" || { echo "usage: make train RECIPE=configs/glm4_lora.yaml [ARGS='key=value ...']" >&2; exit 2; }
-	$(BIN)/python -m converters check --recipe $(RECIPE)
+	$(BIN)/python -m converters check --recipe $(RECIPE) $(ARGS:%=--override %)
 	$(BIN)/llamafactory-cli train $(RECIPE) $(ARGS)
 	$(BIN)/python -m mi_llm stamp $(RECIPE) $(ARGS)
 

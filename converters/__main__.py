@@ -28,7 +28,7 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output
 
 @app.command()
 def convert(
-    corpus: Annotated[str, typer.Argument(help="Source format: mi_conversations.")],
+    corpus: Annotated[str, typer.Argument(help="Source format, e.g. mi_conversations.")],
     path: Annotated[Path, typer.Argument(help="The corpus: a file, or a folder where it is one.")],
     output: Output,
     pairing: Annotated[
@@ -147,12 +147,16 @@ def check(
             "the datasets that it names."
         ),
     ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value that will be typed behind the recipe, repeatable."),
+    ] = None,
 ) -> None:
     """Find what LLaMA-Factory would mis-train on silently or die of; exit 1 if there is any."""
     from mi_llm.checks import file_report, recipe_reports
     from mi_llm.recipe import load_recipe
 
-    recipes = [load_recipe(one) for one in recipe or []]
+    recipes = [load_recipe(one, override or []) for one in recipe or []]
     if paths:
         reports = (file_report(path, recipes=recipes) for path in paths)
     elif recipes:
@@ -186,9 +190,7 @@ def stand_in(
     from converters import stand_ins
     from mi_llm.stamp import write_stamp
 
-    made = stand_ins.make(
-        family, output, text=text, steps=steps, seed=seed, overwrite=overwrite
-    )
+    made = stand_ins.make(family, output, text=text, steps=steps, seed=seed, overwrite=overwrite)
     write_stamp(
         output,
         inputs=[text],

@@ -1,7 +1,7 @@
 """How many tokens a row becomes, as LLaMA-Factory renders it: its own tokenizer and template code.
 
-What is over a recipe's `cutoff_len` is lost silently there: the target reply in training, the
-client's current question in prediction.
+What is over a recipe's `cutoff_len` is lost silently there: the oldest turns in training with
+`mask_history`, the target reply without it, the client's current question in prediction.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Rendering:
 def rendering(name: str) -> Rendering:
     """Load `TOKENIZER:TEMPLATE`: a folder or hub id, and a template's name in LLaMA-Factory.
 
+    A revision of the hub goes behind `@`: `shenzhi-wang/Llama3-8B-Chinese-Chat@v2:llama3`.
+
     Raises:
         InputError: If it is not of this form, or either part cannot be loaded.
     """
@@ -67,7 +69,10 @@ def rendering(name: str) -> Rendering:
     if template_name not in TEMPLATES:
         raise InputError(f"--fit {name}: LLaMA-Factory has no template {template_name!r}")
     try:
-        tokenizer = load_tokenizer(ModelArguments(model_name_or_path=path))["tokenizer"]
+        model, _, revision = path.partition("@")
+        tokenizer = load_tokenizer(
+            ModelArguments(model_name_or_path=model, model_revision=revision or "main")
+        )["tokenizer"]
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"--fit {name}: no tokenizer can be loaded: {reason}") from None

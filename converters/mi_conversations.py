@@ -1,7 +1,7 @@
 """The MI-LLM authors' format: a JSON array of conversations.
 
-Source: https://github.com/CbyerDragon/MI-LLM, branch `master`, commit 79d42c3; no licence stated, so
-fetch it from there and do not pass it on. `data/sample/` is in this format too (CC BY 4.0).
+Source: https://github.com/CbyerDragon/MI-LLM, branch `master`, commit 79d42c3; no licence stated,
+so fetch it from there and do not pass it on. `data/sample/` is in this format too (CC BY 4.0).
 
 One conversation in::
 
@@ -84,4 +84,3 @@ def _turn(message: Any, where: str) -> Turn:
     if known is None:
         raise InputError(f"{where}: unknown role {role!r}; known are: {', '.join(ROLES)}")
     return Turn(known, text)
-

@@ -2,7 +2,7 @@
 
 One row per round is the paper's shape: at round k the model sees the instruction, the rounds before
 k and the client's turn, and learns the counselor's reply (JMIR Form Res 2026;10:e89077, eq. 1-2).
-One row per dialogue learns the same replies for about a fifth of the tokens.
+One row per dialogue learns the same replies for a fraction of the tokens.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ def _baichuan2(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast,
         add_bos_token=False,
         add_eos_token=False,
         add_prefix_space=False,
-        pad_token="<unk>",
+        pad_token="<unk>",  # noqa: S106 a token of a tokenizer, no secret
         chat_template=_BAICHUAN2_CHAT,
     )
     return tokenizer, _llama(tokenizer, rope_theta=10000.0)

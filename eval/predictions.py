@@ -30,10 +30,10 @@ def read_predictions(path: Path) -> list[Prediction]:
     """
     found = []
     for line, value in jsonl.read_lines(path):
-        texts = [value.get(key) if isinstance(value, dict) else None for key in _KEYS]
-        if not all(isinstance(text, str) for text in texts):
+        predict, label = (value.get(key) if isinstance(value, dict) else None for key in _KEYS)
+        if not isinstance(predict, str) or not isinstance(label, str):
             raise InputError(f'{path}:{line}: expected {{"prompt", "predict", "label"}} with texts')
-        found.append(Prediction(*texts))
+        found.append(Prediction(predict, label))
     if not found:
         raise InputError(f"{path}: holds no prediction")
     return found

@@ -94,9 +94,7 @@ class Scores:
         }
 
 
-def score(
-    predictions: Sequence[Prediction], rows: Sequence[AlpacaRow], *, seed: int = 0
-) -> Scores:
+def score(predictions: Sequence[Prediction], rows: Sequence[AlpacaRow], *, seed: int = 0) -> Scores:
     """Score predictions against the labels that they carry.
 
     Args:

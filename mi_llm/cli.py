@@ -31,6 +31,7 @@ def run(app: typer.Typer) -> None:
     except InputError as error:
         print(" ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(WRONG_INPUT)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer's answer to Ctrl-C
+            print("interrupted", file=sys.stderr)
+        raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def stamp_run(recipe: Recipe) -> Path:
         inputs=inputs,
         counts={},
         packages=_PACKAGES,
+        command=shlex.join(["llamafactory-cli", "train", str(recipe.path), *recipe.overrides]),
         overrides=list(recipe.overrides),
         settings=json.loads(json.dumps(recipe.settings, default=str)),
         model=_model_stamp(recipe),

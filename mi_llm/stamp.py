@@ -30,6 +30,7 @@ def write_stamp(
     inputs: Sequence[Path],
     counts: Mapping[str, int],
     packages: Sequence[str] = (),
+    command: str | None = None,
     **details: Any,
 ) -> None:
     """Write the stamp of an output that is complete.
@@ -39,11 +40,12 @@ def write_stamp(
         inputs: Files it was made from, recorded as typed with their SHA-256.
         counts: What went in, came out, was repaired and was left out, by kind.
         packages: Distributions whose versions shape the output.
+        command: What made the output; None is the command being run.
         **details: Whatever else does: seed, prompts, settings. Never a secret.
     """
     facts = {
         "output": {str(output): files.sha256(output) if output.is_file() else None},
-        "command": command_line(),
+        "command": command or command_line(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(packages),
         "commit": commit(),
@@ -73,7 +75,7 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The checkout's commit, with `-dirty` behind it when tracked files differ; None outside git."""
+    """The checkout's commit, `-dirty` behind it when tracked files differ; None outside git."""
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],

@@ -47,7 +47,7 @@ class Prompt:
 
 
 def load(name: str) -> Prompt:
-    """Read the prompt `<name>.md`, e.g. `load("counselor.v1")`; the file's last newline is not text.
+    """Read the prompt `<name>.md`, e.g. `load("counselor.v1")`, without its last newline.
 
     Raises:
         PromptError: If there is no such prompt.

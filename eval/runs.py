@@ -1,0 +1,132 @@
+"""A scored prediction run and what lies beside it, as the report needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eval.predictions import Prediction, read_predictions
+from mi_llm import files, jsonl
+from mi_llm.errors import InputError
+from mi_llm.stamp import stamp_path
+
+_PREDICTIONS = "generated_predictions.jsonl"
+_SCORES = "scores.json"
+_LOSS = "trainer_log.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One folder `<model>_<variant>/predict`.
+
+    Attributes:
+        folder: As typed.
+        model: The folder's name before its last `_`: `glm4` of `glm4_lora/predict`.
+        variant: What follows it: `base`, or how the model was tuned.
+        predictions: In row order.
+        scores: The content of scores.json.
+        rows: The rows file that the scores name.
+        loss: (step, training loss in nats per token) of the tuning, empty where there is no log.
+        stamps: By what they describe: `prediction`, `training`, `scores`; those that exist.
+    """
+
+    folder: Path
+    model: str
+    variant: str
+    predictions: tuple[Prediction, ...]
+    scores: dict[str, Any]
+    rows: Path
+    loss: tuple[tuple[int, float], ...]
+    stamps: dict[str, dict[str, Any]]
+
+    @property
+    def is_base(self) -> bool:
+        """Whether the model is as published."""
+        return self.variant == "base"
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether the model was made by `converters stand-in`; its scores then mean nothing."""
+        model = self.stamps.get("prediction", {}).get("model") or {}
+        return "stand_in" in model
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What the report takes from the run."""
+        return (self.folder / _PREDICTIONS, self.folder / _SCORES)
+
+    def estimate(self, measure: str, *, strip: bool) -> dict[str, Any]:
+        """The mean, interval and signature of a measure, as scores.json has them."""
+        return next(
+            one
+            for one in self.scores["scores"]
+            if one["measure"] == measure and one["strip"] == strip
+        )
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run's folder.
+
+    Raises:
+        InputError: If it lacks predictions or scores, its name does not say model and variant, or
+            the rows that were scored have changed since.
+    """
+    home = folder.parent if folder.resolve().name == "predict" else folder
+    model, underscore, variant = home.resolve().name.rpartition("_")
+    if not underscore or not model:
+        raise InputError(f"{folder}: name the run's folder <model>_<variant>/predict")
+    scores_path = folder / _SCORES
+    if not scores_path.is_file():
+        raise InputError(
+            f"{folder}: no scores.json; run python -m eval score {folder / _PREDICTIONS} first"
+        )
+    scores = jsonl.read_json(scores_path)
+    scores_stamp = jsonl.read_json(stamp_path(scores_path))
+    rows = Path(scores_stamp["rows"])
+    if files.sha256(rows) != scores_stamp["inputs"][str(rows)]:
+        raise InputError(f"{rows}: has changed since {scores_path} was made; score again")
+    stamps = {"scores": scores_stamp}
+    for name, path in (("prediction", stamp_path(folder)), ("training", stamp_path(home))):
+        if path.is_file():
+            stamps[name] = jsonl.read_json(path)
+    return Run(
+        folder=folder,
+        model=model,
+        variant=variant,
+        predictions=tuple(read_predictions(folder / _PREDICTIONS)),
+        scores=scores,
+        rows=rows,
+        loss=_loss(home / _LOSS) if variant != "base" else (),
+        stamps=stamps,
+    )
+
+
+def same_rows(runs: Sequence[Run]) -> Path:
+    """The rows file that all runs were scored on.
+
+    Raises:
+        InputError: If the runs were scored on different rows; their numbers do not compare.
+    """
+    first = runs[0]
+    wanted = first.stamps["scores"]["inputs"][str(first.rows)]
+    for run in runs:
+        if run.stamps["scores"]["inputs"][str(run.rows)] != wanted:
+            raise InputError(
+                f"{run.folder} was scored on {run.rows}, {first.folder} on {first.rows}: "
+                "their scores do not compare; report them apart"
+            )
+    return first.rows
+
+
+def _loss(path: Path) -> tuple[tuple[int, float], ...]:
+    if not path.is_file():
+        return ()
+    # A resumed training writes a step again: its last line counts.
+    steps = {
+        int(value["current_steps"]): float(value["loss"])
+        for _, value in jsonl.read_lines(path)
+        if isinstance(value, dict) and value.get("loss") is not None
+    }
+    return tuple(sorted(steps.items()))

@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import pytest
+
+from eval.predictions import Prediction, match, read_predictions, read_rows
+from eval.scoring import score
+from eval.similarity import similarity
+from mi_llm.errors import InputError
+
+ROWS = [
+    {"id": "a#1", "instruction": "帮", "input": "累", "output": "你累了。", "history": []},
+    {"id": "a#2", "instruction": "帮", "input": "嗯", "output": "想歇歇。",
+     "history": [["累", "你累了。"]]},
+    {"id": "b#1", "instruction": "帮", "input": "烦", "output": "心里烦。", "history": []},
+]  # fmt: skip
+
+
+def predictions(*texts, rows=ROWS):
+    return [Prediction(text, row["output"]) for text, row in zip(texts, rows, strict=True)]
+
+
+def test_means_are_numpys_over_rows_and_empty_predictions_are_counted():
+    scores = score(predictions("你累了。", " ", "烦"), ROWS)
+    facts = scores.as_json()
+    each = [
+        similarity(*pair) for pair in (("你累了。",) * 2, (" ", "想歇歇。"), ("烦", "心里烦。"))
+    ]
+    assert facts["rows"] == 3
+    assert facts["dialogues"] == 2
+    assert facts["empty_predictions"] == 1
+    bleu = next(one for one in facts["scores"] if one["measure"] == "bleu4" and not one["strip"])
+    assert bleu["mean"] == float(np.mean([one.bleu4 for one in each]))
+    assert [row["id"] for row in facts["per_row"]] == ["a#1", "a#2", "b#1"]
+    assert [row["dialogue"] for row in facts["per_row"]] == ["a", "a", "b"]
+    assert len({one["signature"] for one in facts["scores"]}) == 8
+
+
+def test_the_same_seed_gives_the_same_interval():
+    found = predictions("你累了。", "歇歇", "烦")
+    assert score(found, ROWS, seed=1).as_json() == score(found, ROWS, seed=1).as_json()
+
+
+def test_labels_may_differ_in_white_space_around_them():
+    match([Prediction("x", f"\n{row['output']}") for row in ROWS], ROWS, names="p and r")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        pytest.param(["你累了。"], "p and r: 1 predictions for 3 rows", id="count"),
+        pytest.param(
+            ["想歇歇。", "你累了。", "心里烦。"],
+            "label of row 0 is '想歇歇。'.*same labels in another order",
+            id="order",
+        ),
+        pytest.param(
+            ["你累了。", "想歇歇。", "心里怕。"],
+            "label of row 2 is '心里怕。', the row's output is '心里烦。'.*other rows",
+            id="text",
+        ),
+    ],
+)
+def test_predictions_of_other_rows_are_refused_by_name(labels, message):
+    with pytest.raises(InputError, match=message):
+        match([Prediction("x", label) for label in labels], ROWS, names="p and r")
+
+
+def test_a_prediction_line_without_texts_is_refused_by_its_number(tmp_path):
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"predict": "a", "label": "b"}\n{"predict": null, "label": "b"}\n')
+    with pytest.raises(InputError, match=r"p\.jsonl:2: expected"):
+        read_predictions(path)
+
+
+def test_rows_that_cannot_be_scored_are_refused_but_a_missing_instruction_is_not(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text(
+        json.dumps([{"": "帮", **{k: ROWS[0][k] for k in ("input", "output", "history")}}])
+    )
+    assert read_rows(path)[0]["output"] == "你累了。"
+    path.write_text(json.dumps([{**ROWS[0], "output": None}]))
+    with pytest.raises(InputError, match="row 0: 'output' is null"):
+        read_rows(path)

@@ -1,0 +1,300 @@
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from converters.rows import Placement, RowWriter, Shape
+from mi_llm import validation
+from mi_llm.dialogue import Dialogue, Turn
+from mi_llm.validation import (
+    Columns,
+    Finding,
+    loading_findings,
+    mask_findings,
+    row_findings,
+    summarised,
+    usual_columns,
+)
+from tests.dialogues import corpora
+
+PROMPT = "你是一位心理咨询师。"
+
+TALK = Dialogue(
+    "a/0",
+    tuple(
+        Turn("counselor" if n % 2 else "client", text)
+        for n, text in enumerate(["问一", "答一", "问二", "答二", "问三", "答三"])
+    ),
+)
+
+
+def rows_of(
+    *dialogues: Dialogue, shape: Shape = "round", placement: Placement = "instruction"
+) -> list[Any]:
+    return list(RowWriter(PROMPT, shape, placement).rows(dialogues))
+
+
+def changed(key: str, value: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda row: {**row, key: value}
+
+
+def without(key: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda row: {name: value for name, value in row.items() if name != key}
+
+
+def renamed(old: str, new: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda row: {new if name == old else name: value for name, value in row.items()}
+
+
+@pytest.mark.parametrize("placement", ["instruction", "system"])
+@pytest.mark.parametrize("shape", ["round", "dialogue"])
+@given(made=corpora())
+@settings(deadline=None, max_examples=40)
+def test_rows_that_the_row_writer_made_never_give_a_finding(
+    shape: Shape, placement: Placement, made: list[Dialogue]
+):
+    rows = json.loads(json.dumps(rows_of(*made, shape=shape, placement=placement)))
+    assert list(row_findings(rows, usual_columns(rows))) == []
+
+
+CORRUPTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
+    "history is an object": ("history", changed("history", {"问一": "答一"})),
+    "history of objects": ("history", changed("history", [{"user": "问", "assistant": "答"}])),
+    "history is text": ("history", changed("history", "[['问一', '答一']]")),
+    "history is null": ("history", changed("history", None)),
+    "history is missing": ("history", without("history")),
+    "history holds a text": ("history", changed("history", ["问一"])),
+    "history holds a triple": ("history", changed("history", [["问", "答", "问"]])),
+    "history holds an empty pair": ("history", changed("history", [[]])),
+    "pair holds null": ("history", changed("history", [["问", None]])),
+    "pair holds a number": ("history", changed("history", [[1, "答"]])),
+    "pair holds a blank": ("history", changed("history", [["问", "\u3000\n"]])),
+    "pair holds half a character": ("history", changed("history", [["问\ud83d", "答"]])),
+    "output is null": ("output", changed("output", None)),
+    "output is empty": ("output", changed("output", "")),
+    "output is blank": ("output", changed("output", " \n")),
+    "output is a number": ("output", changed("output", 3)),
+    "output is a list": ("output", changed("output", ["答"])),
+    "output is missing": ("output", without("output")),
+    "output holds half a character": ("output", changed("output", "答\udc00")),
+    "instruction stands under ''": ("instruction", renamed("instruction", "")),
+    "instruction is misspelt": ("instruction", renamed("instruction", "instuction")),
+    "instruction is missing": ("instruction", without("instruction")),
+    "instruction is an object": ("instruction", changed("instruction", {})),
+    "input is missing": ("input", without("input")),
+    "input is true": ("input", changed("input", True)),
+    "input holds half a character": ("input", changed("input", "\ud800")),
+    "an extra column has mixed types": ("topic", changed("topic", 3)),
+}
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("number", [1, 2])
+def test_each_corruption_is_one_finding_with_the_row_and_the_key(name: str, number: int):
+    rows = [{**row, "topic": "吸烟"} for row in rows_of(TALK)]
+    assert list(row_findings(rows, Columns())) == []
+    key, corrupt = CORRUPTIONS[name]
+    rows[number] = corrupt(copy.deepcopy(rows[number]))
+    (finding,) = row_findings(rows, Columns())
+    assert finding.row == number
+    assert repr(key) in finding.message
+
+
+@pytest.mark.parametrize("value", [None, 3, True, "text", []])
+def test_a_row_that_is_no_object_is_one_finding(value: Any):
+    rows = rows_of(TALK)
+    rows[1] = value
+    (finding,) = row_findings(rows, Columns())
+    assert finding.row == 1
+    assert "not an object" in finding.message
+
+
+def test_a_row_that_asks_nothing_is_one_finding():
+    rows = rows_of(TALK)
+    rows[1] |= {"instruction": "", "input": " "}
+    (finding,) = row_findings(rows, Columns())
+    assert finding.row == 1
+    assert "'instruction' and 'input'" in finding.message
+
+
+def test_a_blank_instruction_or_a_blank_input_alone_is_no_fault():
+    rows = rows_of(TALK)
+    rows[0]["instruction"] = ""
+    rows[1]["input"] = ""
+    assert list(row_findings(rows, Columns())) == []
+
+
+def test_a_column_that_is_null_in_some_rows_is_no_mixture():
+    rows = [{**row, "topic": topic} for row, topic in zip(rows_of(TALK), (None, "烟", None))]  # noqa: B905
+    assert list(row_findings(rows, Columns())) == []
+
+
+def test_keys_that_the_dataset_does_not_map_are_not_asked_for():
+    rows = [{"q": "问", "a": "答"}]
+    assert list(row_findings(rows, Columns("q", None, "a", None))) == []
+
+
+def test_the_prompt_column_is_the_key_that_more_rows_have():
+    system = rows_of(TALK, placement="system")
+    instruction = rows_of(TALK)
+    assert usual_columns(system) == Columns(prompt=None, system="system")
+    assert usual_columns(instruction) == Columns()
+    assert usual_columns([*instruction, 5, {**instruction[0], "system": "x"}]) == (
+        Columns(system="system")
+    )
+
+
+def test_rows_per_round_must_be_trained_with_masked_histories():
+    rows = rows_of(TALK)
+    assert list(mask_findings(rows, Columns(), mask_history=True)) == []
+    (finding,) = mask_findings(rows, Columns(), mask_history=False)
+    assert (finding.kind, finding.row) == ("mask_history", None)
+    # Histories of 0, 1 and 2 rounds: 3 replies, each the output of an earlier row.
+    assert finding.message.startswith("3 replies ")
+    assert "set mask_history: true" in finding.message
+
+
+def test_rows_per_dialogue_must_be_trained_with_open_histories():
+    rows, columns = rows_of(TALK, shape="dialogue", placement="system"), Columns(None, system="x")
+    columns = usual_columns(rows)
+    assert list(mask_findings(rows, columns, mask_history=False)) == []
+    (finding,) = mask_findings(rows, columns, mask_history=True)
+    assert (finding.kind, finding.row) == ("mask_history", None)
+    # One row of three rounds: two replies stand in its history alone.
+    assert finding.message.startswith("2 replies ")
+    assert "set mask_history: false" in finding.message
+
+
+@pytest.mark.parametrize("mask_history", [False, True])
+def test_rows_without_histories_fit_either_mask(mask_history: bool):
+    rows = [{**row, "history": []} for row in rows_of(TALK)]
+    assert list(mask_findings(rows, Columns(), mask_history=mask_history)) == []
+    assert list(mask_findings(rows, Columns(history=None), mask_history=mask_history)) == []
+
+
+def test_the_majority_of_replies_decides_the_mask():
+    # Two of three history replies are outputs elsewhere, as when a row was taken out by hand.
+    rows = rows_of(TALK)
+    rows[0]["output"] = "改过"  # 问一/答一 is in two histories: 1 of 3 pairs is some row's output
+    (finding,) = mask_findings(rows, Columns(), mask_history=True)
+    assert "set mask_history: false" in finding.message
+    rows = rows_of(TALK)
+    rows[1]["output"] = "改过"  # 问二/答二 is in one history: 2 of 3 pairs are
+    assert list(mask_findings(rows, Columns(), mask_history=True)) == []
+
+
+def test_broken_rows_do_not_hinder_the_mask():
+    rows = [*rows_of(TALK), None, {"history": 5}]
+    assert len(list(mask_findings(rows, Columns(), mask_history=False))) == 1
+
+
+def test_a_dataset_that_maps_no_response_is_no_crash_of_the_mask():
+    list(mask_findings(rows_of(TALK), Columns(response=None), mask_history=True))
+
+
+# --- the loader ---
+
+
+def jsonl_file(tmp_path: Path, rows: list[Any]) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def first_rounds_then_one_with_history() -> list[Any]:
+    first, second, _ = rows_of(TALK)
+    return [first, first, first, second]
+
+
+def test_a_first_block_of_empty_histories_before_a_filled_one_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # A block of 1 byte and the rest of its line: row 0 alone.
+    monkeypatch.setattr(validation, "LOADER_BLOCK", 1)
+    rows = first_rounds_then_one_with_history()
+    (finding,) = loading_findings(jsonl_file(tmp_path, rows), rows, Columns())
+    assert (finding.kind, finding.row) == ("empty first block", None)
+    assert "the first 1 rows" in finding.message
+    assert "'history'" in finding.message
+    assert "fails at row 3;" in finding.message
+
+
+def test_a_block_is_so_many_bytes_and_the_rest_of_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rows = first_rounds_then_one_with_history()
+    path = jsonl_file(tmp_path, rows)
+    line = len(json.dumps(rows[0])) + 1
+    # Exactly two lines end the block, and the readline() after it takes the third; one byte
+    # less ends inside the second line, which the readline() completes.
+    for block, held in ((2 * line, 3), (2 * line - 1, 2), (2 * line - 2, 2)):
+        monkeypatch.setattr(validation, "LOADER_BLOCK", block)
+        (finding,) = loading_findings(path, rows, Columns())
+        assert f"the first {held} rows" in finding.message
+
+
+def test_no_fault_is_seen_where_the_loader_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rows = first_rounds_then_one_with_history()
+    path = jsonl_file(tmp_path, rows)
+    assert list(loading_findings(path, rows, Columns())) == []  # one block holds all
+    monkeypatch.setattr(validation, "LOADER_BLOCK", 1)
+    assert list(loading_findings(path, rows, Columns(history=None))) == []
+    filled_first = rows[::-1]
+    path = jsonl_file(tmp_path, filled_first)
+    assert list(loading_findings(path, filled_first, Columns())) == []
+    never_filled = rows[:3]
+    path = jsonl_file(tmp_path, never_filled)
+    assert list(loading_findings(path, never_filled, Columns())) == []
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_array_is_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indent: int | None):
+    monkeypatch.setattr(validation, "LOADER_BLOCK", 1)
+    rows = first_rounds_then_one_with_history()
+    path = tmp_path / "rows.json"
+    path.write_text(" \n" * bool(indent) + json.dumps(rows, indent=indent), encoding="utf-8")
+    assert list(loading_findings(path, rows, Columns())) == []
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_array_behind_a_byte_order_mark_is_told(tmp_path: Path, indent: int | None):
+    # datasets 3.6 dies of it: "JSON parse error: Column() changed from object to array". Before
+    # JSON Lines it skips the mark.
+    rows = rows_of(TALK)
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(rows, indent=indent), encoding="utf-8-sig")
+    (finding,) = loading_findings(path, rows, Columns())
+    assert "byte order mark" in finding.message.lower()
+
+
+def test_lines_behind_a_byte_order_mark_are_no_fault(tmp_path: Path):
+    rows = rows_of(TALK)
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8-sig")
+    assert list(loading_findings(path, rows, Columns())) == []
+
+
+# --- telling ---
+
+
+def test_findings_beyond_the_first_of_a_kind_are_one_line():
+    findings = [Finding("a", f"m{row}", row) for row in range(4)] + [Finding("b", "whole file")]
+    assert list(summarised(findings, most=2)) == [
+        " row 0: m0",
+        " row 1: m1",
+        ": whole file",
+        ": and 2 more rows with the same fault (a)",
+    ]
+
+
+def test_findings_at_the_limit_are_all_told():
+    findings = [Finding("a", f"m{row}", row) for row in range(2)]
+    assert list(summarised(findings, most=2)) == [" row 0: m0", " row 1: m1"]
