@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _DATASET_INFO = Path("dataset_info.json")
 _SAMPLE = Path("data/sample/train.json")
 _PROMPT = "counselor.v1"
+_CUTOFF = 2048
 
 app = cli.command_group("Dialogues in, Alpaca rows out; what the rows are checked and tried with.")
 
@@ -48,18 +49,18 @@ def convert(
     from converters.corpora import CORPORA
     from converters.repair import Repairer
     from mi_llm.dialogue import dialogue_lines
-    from mi_llm.stamp import write_stamp
+    from mi_llm.stamp import stamped
 
     if corpus not in CORPORA:
         raise InputError(f"no corpus format {corpus!r}; there are: {', '.join(CORPORA)}")
     repairer, counts = Repairer(repair, pairing), Counter[str]()
-    with files.whole(output, overwrite=overwrite) as stream:
+    with stamped(output, inputs=[path], overwrite=overwrite) as (stream, details):
         for dialogue in CORPORA[corpus](path, repairer):
             counts["dialogues"] += 1
             counts["turns"] += len(dialogue.turns)
             stream.writelines(dialogue_lines([dialogue]))
-    counts.update(repairer.counts)
-    write_stamp(output, inputs=[path], counts=counts, pairing=pairing, repair=repair)
+        counts.update(repairer.counts)
+        details.update(counts=counts, pairing=pairing, repair=repair)
     repaired = ", ".join(f"{n:,} {kind}" for kind, n in sorted(repairer.counts.items()))
     print(
         f"{output}: {counts['dialogues']:,} dialogues, {counts['turns']:,} turns; "
@@ -92,8 +93,9 @@ def alpaca(
         ),
     ] = None,
     cutoff_len: Annotated[
-        int, typer.Option(min=1, help="Tokens, with --fit: the recipes' cutoff_len.")
-    ] = 2048,
+        int | None,
+        typer.Option(min=1, help="Tokens, with --fit: the recipes' cutoff_len. Default: 2048."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write dialogues as Alpaca rows for LLaMA-Factory."""
@@ -102,35 +104,36 @@ def alpaca(
     from mi_llm import jsonl
     from mi_llm.dialogue import read_dialogues
     from mi_llm.recipe import register_dataset
-    from mi_llm.stamp import write_stamp
+    from mi_llm.stamp import stamped
     from mi_llm.validation import Columns
 
-    files.refuse_existing(output, overwrite=overwrite)
+    if cutoff_len and not fit:
+        raise InputError("--cutoff-len needs --fit TOKENIZER:TEMPLATE to count tokens with")
     placement = prompt_as or ("instruction" if rows == "round" else "system")
     prompt = prompts.load(_PROMPT)
-    writer = RowWriter(prompt.text, rows, placement, _length_limit(fit or [], cutoff_len))
-    with files.whole(output, overwrite=overwrite) as stream:
+    files.refuse_existing(output, overwrite=overwrite)
+    limit = cutoff_len or _CUTOFF
+    writer = RowWriter(prompt.text, rows, placement, _length_limit(fit or [], limit))
+    with stamped(output, inputs=[path], overwrite=overwrite) as (stream, details):
         made = writer.rows(read_dialogues(path))
         for separator, row in zip(chain(["[\n"], repeat(",\n")), made):  # noqa: B905 repeat() is endless
             stream.write(separator + jsonl.dumped(row))
         if not writer.counts["rows"]:
             raise InputError(f"{path}: no dialogue has a round, so there is no row to write")
         stream.write("\n]\n")
+        details.update(
+            counts=writer.counts,
+            prompts={prompt.name: prompt.sha},
+            rows=rows,
+            prompt_as=placement,
+            fit=fit or [],
+            cutoff_len=limit if fit else None,
+            dialogues_without_round=writer.without_round,
+        )
         if register:
             system = placement == "system"
             columns = Columns(prompt=None, system="system") if system else Columns()
             register_dataset(register, output, columns, info_path=_DATASET_INFO)
-    write_stamp(
-        output,
-        inputs=[path],
-        counts=writer.counts,
-        prompts={prompt.name: prompt.sha},
-        rows=rows,
-        prompt_as=placement,
-        fit=fit or [],
-        cutoff_len=cutoff_len if fit else None,
-        dialogues_without_round=writer.without_round,
-    )
     for line in _alpaca_summary(output, writer):
         print(line)
 

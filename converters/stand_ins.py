@@ -166,6 +166,7 @@ def _baichuan2(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast,
         hard_vocab_limit=False,
         byte_fallback=True,
         character_coverage=0.98,
+        required_chars="\u2581",  # stands for a space
         normalization_rule_name="identity",
         add_dummy_prefix=False,
         remove_extra_whitespaces=False,

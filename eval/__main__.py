@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mi_llm import cli, files
+from mi_llm import cli, jsonl
 
 # Everything else is imported inside the commands, so that --help answers at once.
 
@@ -27,25 +26,23 @@ def score(
     overwrite: Overwrite = False,
 ) -> None:
     """BLEU-4 and ROUGE as LLaMA-Factory computes them, and with both sides stripped."""
-    files.refuse_existing(output, overwrite=overwrite)
     from eval.predictions import match, read_predictions, read_rows
     from eval.scoring import score as scored
-    from mi_llm.stamp import write_stamp
+    from mi_llm.stamp import stamped
 
-    found, wanted = read_predictions(predictions), read_rows(rows)
-    match(found, wanted, names=f"{predictions} and {rows}")
-    scores = scored(found, wanted, seed=seed)
-    facts = scores.as_json()
-    with files.whole(output, overwrite=overwrite) as stream:
-        stream.write(json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
-    write_stamp(
+    with stamped(
         output,
         inputs=[predictions, rows],
-        counts={key: facts[key] for key in ("rows", "dialogues", "empty_predictions")},
         packages=["nltk", "rouge-chinese", "jieba", "numpy"],
-        rows=str(rows),
-        seed=seed,
-    )
+        overwrite=overwrite,
+    ) as (stream, details):
+        found, wanted = read_predictions(predictions), read_rows(rows)
+        match(found, wanted, names=f"{predictions} and {rows}")
+        scores = scored(found, wanted, seed=seed)
+        facts = scores.as_json()
+        stream.write(jsonl.dumped(facts, indent=1) + "\n")
+        counts = {key: facts[key] for key in ("rows", "dialogues", "empty_predictions")}
+        details.update(counts=counts, rows=str(rows), seed=seed)
     print(
         f"{output}: {facts['rows']:,} rounds of {facts['dialogues']:,} dialogues, "
         f"{facts['empty_predictions']:,} empty predictions"
@@ -69,21 +66,18 @@ def report(
     overwrite: Overwrite = False,
 ) -> None:
     """One self-contained HTML page: base against tuned, beside the paper's values."""
-    files.refuse_existing(output, overwrite=overwrite)
     from eval.report import page
     from eval.runs import read_run
-    from mi_llm.stamp import write_stamp
+    from mi_llm.stamp import stamped
 
     found = [read_run(folder) for folder in runs]
-    html = page(found)
-    with files.whole(output, overwrite=overwrite) as stream:
-        stream.write(html)
-    write_stamp(
-        output,
-        inputs=[path for run in found for path in run.files],
-        counts={"runs": len(found)},
-        packages=["matplotlib", "jinja2"],
-    )
+    inputs = [path for run in found for path in run.files]
+    with stamped(output, inputs=inputs, packages=["matplotlib", "jinja2"], overwrite=overwrite) as (
+        stream,
+        details,
+    ):
+        stream.write(page(found))
+        details.update(counts={"runs": len(found)})
     print(f"{output}: {len(found)} runs")
 
 

@@ -56,11 +56,13 @@ def read_objects(path: Path) -> list[Any]:
 def dialogue_ids(rows: Sequence[AlpacaRow]) -> list[str]:
     """The dialogue that each row belongs to, in row order.
 
-    Rows without an id are grouped by their history: an empty one begins a new dialogue.
+    Rows without an id of the form `<dialogue>#<round>` are grouped by their history: an empty one
+    begins a new dialogue.
     """
     found: list[str] = []
     number = 0
     for row in rows:
         number += not row["history"]
-        found.append(row["id"].rpartition("#")[0] if "id" in row else f"dialogue {number}")
+        name = row.get("id", "").rpartition("#")[0]
+        found.append(name or f"dialogue {number}")
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mi_llm import alpaca, validation
-from mi_llm.recipe import Dataset, Recipe
+from mi_llm.recipe import Recipe
 from mi_llm.validation import Columns, Finding
 
 
@@ -23,13 +23,16 @@ class FileReport:
         """Yield a line per finding, many of a kind cut short, and a closing line."""
         for line in validation.summarised(self.findings):
             yield f"{self.path}{line}"
-        count = len(self.findings)
-        problems = "no problem" if not count else "1 problem" if count == 1 else f"{count} problems"
-        yield f"{self.path}: {self.rows:,} rows, {problems}"
+        problems = _counted(len(self.findings), "problem") if self.findings else "no problem"
+        yield f"{self.path}: {_counted(self.rows, 'row')}, {problems}"
 
 
 def file_report(
-    path: Path, columns: Columns | None = None, *, recipes: Sequence[Recipe] = ()
+    path: Path,
+    columns: Columns | None = None,
+    *,
+    recipes: Sequence[Recipe] = (),
+    trained: bool = True,
 ) -> FileReport:
     """Check a file of Alpaca rows.
 
@@ -37,6 +40,7 @@ def file_report(
         path: A JSON array or JSON Lines.
         columns: As dataset_info.json lists them; None takes the usual ones.
         recipes: Recipes that will train or predict on these rows.
+        trained: Whether the recipes train on them, if they train at all.
 
     Raises:
         InputError: If the file cannot be read or holds no row.
@@ -44,11 +48,12 @@ def file_report(
     rows = alpaca.read_objects(path)
     columns = columns or validation.usual_columns(rows)
     findings = [
+        *validation.column_findings(columns),
         *validation.row_findings(rows, columns),
         *validation.loading_findings(path, rows, columns),
     ]
     for recipe in recipes:
-        findings += _recipe_findings(recipe, rows, columns)
+        findings += _recipe_findings(recipe, rows, columns, trained=trained and recipe.trains)
     return FileReport(path, len(rows), tuple(findings))
 
 
@@ -58,17 +63,17 @@ def recipe_reports(recipe: Recipe) -> Iterator[FileReport]:
     Raises:
         InputError: If a dataset is unknown, or its file is missing or cannot be read.
     """
-    trained = set(recipe.names("dataset")) if recipe.trains else set[str]()
+    trained = recipe.names("dataset")
     for dataset in recipe.datasets().values():
-        yield _dataset_report(dataset, [recipe] if dataset.name in trained else [])
+        yield file_report(
+            dataset.path, dataset.columns, recipes=[recipe], trained=dataset.name in trained
+        )
 
 
-def _dataset_report(dataset: Dataset, recipes: Sequence[Recipe]) -> FileReport:
-    return file_report(dataset.path, dataset.columns, recipes=recipes)
-
-
-def _recipe_findings(recipe: Recipe, rows: list[object], columns: Columns) -> Iterator[Finding]:
-    if recipe.trains:
+def _recipe_findings(
+    recipe: Recipe, rows: list[object], columns: Columns, *, trained: bool
+) -> Iterator[Finding]:
+    if trained:
         masked = bool(recipe.settings.get("mask_history", False))
         for finding in validation.mask_findings(rows, columns, mask_history=masked):
             yield Finding(finding.kind, f"{recipe.path}: {finding.message}")
@@ -79,3 +84,7 @@ def _recipe_findings(recipe: Recipe, rows: list[object], columns: Columns) -> It
             f"{recipe.path}: max_samples: {most} leaves out the last {len(rows) - most:,} rows; "
             "remove it",
         )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -48,11 +48,21 @@ def sha256(path: Path) -> str:
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise `InputError` if something stands at `path` that may not be replaced."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give a file's name")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path}: exists; add --overwrite to replace it")
+    """Raise `InputError` if something stands at `path` that may not be replaced by a file."""
+    with _writing(path):
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give a file's name")
+        if path.exists() and not overwrite:
+            raise InputError(f"{path}: exists; add --overwrite to replace it")
+
+
+def refuse_existing_folder(path: Path, *, overwrite: bool) -> None:
+    """Raise `InputError` if something stands at `path` that may not be replaced by a folder."""
+    with _writing(path):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path}: is a file; give a folder's name")
+        if path.exists() and any(path.iterdir()) and not overwrite:
+            raise InputError(f"{path}: exists; add --overwrite to replace it")
 
 
 @contextmanager
@@ -65,28 +75,12 @@ def whole(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
         InputError: If the file exists and `overwrite` is not set, or cannot be written.
     """
     refuse_existing(path, overwrite=overwrite)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    missing = [folder for folder in path.parents if not folder.exists()]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with _draft(path) as draft:
         with draft.open("w", encoding="utf-8", newline="\n") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(path)
-    except BaseException as error:
-        _discard(draft, missing)
-        if isinstance(error, OSError):
-            raise InputError(f"{path}: cannot be written: {_reason(error)}") from None
-        raise
-
-
-def refuse_existing_folder(path: Path, *, overwrite: bool) -> None:
-    """Raise `InputError` if something stands at `path` that may not be replaced by a folder."""
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; give a folder's name")
-    if path.exists() and any(path.iterdir()) and not overwrite:
-        raise InputError(f"{path}: exists; add --overwrite to replace it")
 
 
 @contextmanager
@@ -97,25 +91,39 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         InputError: If `path` is not empty and `overwrite` is not set, or it cannot be written.
     """
     refuse_existing_folder(path, overwrite=overwrite)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.mkdir(parents=True)
+    with _draft(path) as draft:
+        draft.mkdir()
         yield draft
         if path.exists():
             shutil.rmtree(path)
         draft.replace(path)
-    except BaseException as error:
-        shutil.rmtree(draft, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise InputError(f"{path}: cannot be written: {_reason(error)}") from None
-        raise
 
 
-def _discard(draft: Path, made: list[Path]) -> None:
-    with suppress(OSError):
-        draft.unlink(missing_ok=True)
-        for folder in made:
-            folder.rmdir()
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; its folders are made, and all is undone after an error."""
+    # Shorter than any name that the file system takes, so that it is never what fails.
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    draft = path.with_name(f".{name}-{os.getpid()}.tmp")
+    made = [folder for folder in path.parents if not folder.exists()]
+    with _writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield draft
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            for undo in (draft.unlink, *(folder.rmdir for folder in made)):
+                with suppress(OSError):
+                    undo()
+            raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {_reason(error)}") from None
 
 
 def _reason(error: OSError) -> str:

@@ -17,9 +17,10 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: If the file is missing, not UTF-8 or not JSON.
     """
+    text = files.read_text(path)
     try:
-        return json.loads(files.read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(_not_json(path, error)) from None
 
 
@@ -35,17 +36,17 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
                 continue
             try:
                 yield number, json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(_not_json(path, error, line=number)) from None
 
 
-def dumped(value: Any) -> str:
-    """The value as JSON on one line, Chinese left readable.
+def dumped(value: Any, *, indent: int | None = None) -> str:
+    """The value as JSON, on one line unless indented, Chinese left readable.
 
     A lone surrogate, which UTF-8 cannot hold, is written as its escape.
     """
-    text = json.dumps(value, ensure_ascii=False)
-    return text if _encodable(text) else json.dumps(value)
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text if _encodable(text) else json.dumps(value, indent=indent)
 
 
 def _encodable(text: str) -> bool:
@@ -60,4 +61,6 @@ def _not_json(path: Path, error: Exception, line: int | None = None) -> str:
     if isinstance(error, json.JSONDecodeError):
         place = f"{path}:{line or error.lineno}"
         return f"{place}: not JSON: {error.msg} at column {error.colno}"
-    return f"{path}{f':{line}' if line else ''}: not JSON that can be read: nested too deep"
+    place = f"{path}:{line}" if line else str(path)
+    reason = "nested too deep" if isinstance(error, RecursionError) else "a number too long"
+    return f"{place}: not JSON that can be read: {reason}"

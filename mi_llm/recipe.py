@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from mi_llm.errors import InputError
 from mi_llm.validation import Columns
 
 DATASET_INFO = "dataset_info.json"
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,21 @@ class Recipe:
 
     @property
     def output_dir(self) -> Path:
-        """The folder that the run writes."""
-        return Path(str(self.settings["output_dir"]))
+        """The folder that the run writes.
+
+        Raises:
+            InputError: If the recipe names none.
+        """
+        folder = self.settings.get("output_dir")
+        if not isinstance(folder, str):
+            raise InputError(f"{self.path}: names no output_dir")
+        return Path(folder)
 
     def names(self, key: str) -> list[str]:
         """The dataset names under `dataset` or `eval_dataset`."""
         value = self.settings.get(key) or []
+        if not isinstance(value, str | list):
+            raise InputError(f"{self.path}: {key}: {value!r} is no dataset's name")
         words = value.split(",") if isinstance(value, str) else value
         return [str(word).strip() for word in words]
 
@@ -96,7 +107,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         key, equals, value = word.partition("=")
         if not equals:
             raise InputError(f"{word!r}: an override is written key=value")
-        settings[key] = yaml.safe_load(value)
+        settings[key] = _value(word, value)
     return Recipe(path, settings, tuple(overrides))
 
 
@@ -105,6 +116,9 @@ def read_dataset_info(path: Path) -> dict[str, Any]:
     info = jsonl.read_json(path)
     if not isinstance(info, dict):
         raise InputError(f"{path}: expected an object with one entry per dataset")
+    for name, entry in info.items():
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: {name!r} is {entry!r}, not an object")
     return info
 
 
@@ -147,8 +161,19 @@ def _dataset(name: str, entry: Mapping[str, Any], info_path: Path) -> Dataset:
     listed = entry.get("columns")
     if listed is None:
         return Dataset(name, path, Columns(history=None))
+    if not isinstance(listed, dict):
+        raise InputError(f"{info_path}: {name!r} has columns that are no object")
     keys = {role: listed.get(role) for role in ("prompt", "query", "response", "history", "system")}
     return Dataset(name, path, Columns(**keys))
+
+
+def _value(word: str, text: str) -> Any:
+    if _EXPONENT.fullmatch(text):
+        return float(text)  # YAML 1.1 takes 1e-4 for text, llamafactory-cli for a number
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"{word!r}: the value is not YAML") from None
 
 
 def _file_name(path: Path, folder: Path) -> str:

@@ -42,5 +42,8 @@ def stamp_run(recipe: Recipe) -> Path:
 
 
 def _model_stamp(recipe: Recipe) -> Any:
-    path = stamp_path(Path(str(recipe.settings.get("model_name_or_path", ""))))
+    model = Path(str(recipe.settings.get("model_name_or_path", "")))
+    if not model.name:
+        return None
+    path = stamp_path(model)
     return jsonl.read_json(path) if path.is_file() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from math import fsum
 
 import numpy as np
 
@@ -55,13 +56,14 @@ def clustered_mean(
         raise ValueError(f"{len(values)} values but {len(clusters)} cluster names")
     # np.mean over all rows, as LLaMA-Factory takes it, to the last bit.
     mean = float(np.mean(values))
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
-    number = np.array([numbers[name] for name in clusters])
-    count = len(numbers)
+    members: dict[Hashable, list[float]] = {}
+    for value, name in zip(values, clusters, strict=True):
+        members.setdefault(name, []).append(value)
+    count = len(members)
     if count < 2:
         return Estimate(mean, None, None)
-    sizes = np.bincount(number)
-    sums = np.bincount(number, weights=values)
+    # Sorted and summed exactly, so that neither names nor the order of rows move the interval.
+    sizes, sums = np.array(sorted((len(one), fsum(one)) for one in members.values())).T
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
     means = (draws @ sums) / (draws @ sizes)
     tail = (1 - LEVEL) / 2

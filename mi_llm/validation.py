@@ -7,9 +7,11 @@ Behaviour is that of LLaMA-Factory 0.9.3 with datasets 3.6: `data/converter.py` 
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,15 @@ def usual_columns(rows: Sequence[Any]) -> Columns:
     return Columns(system="system" if keys["system"] else None)
 
 
+def column_findings(columns: Columns) -> Iterator[Finding]:
+    """Yield what is wrong with the mapping itself."""
+    if columns.response is None:
+        yield Finding(
+            "columns",
+            "dataset_info.json maps no 'response' column, so every row would be dropped; map it",
+        )
+
+
 def row_findings(rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
     """Yield what is wrong with single rows, in row order."""
     types: dict[str, tuple[str, int]] = {}
@@ -81,7 +92,17 @@ def row_findings(rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
 
 def loading_findings(path: Path, rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
     """Yield what makes the JSON Lines loader fail though every row is right by itself."""
-    first = _rows_in_first_block(path)
+    with path.open("rb") as stream:
+        block = stream.read(LOADER_BLOCK) + stream.readline()
+    if block.removeprefix(BOM_UTF8).lstrip().startswith(b"["):  # read as one block
+        if block.startswith(BOM_UTF8):
+            yield Finding(
+                "byte order mark",
+                "begins with a byte order mark, which the loader cannot read before a JSON array; "
+                "save it as UTF-8 without one",
+            )
+        return
+    first = sum(bool(line.strip()) for line in block.split(b"\n"))
     key = columns.history
     if not key or not 0 < first < len(rows):
         return
@@ -105,6 +126,8 @@ def mask_findings(
     masked; with one row per dialogue it stands nowhere else, and must not be. The majority of the
     history replies decides. Rows without histories fit either setting.
     """
+    if columns.response is None:
+        return
     good = [row for row in rows if not list(row_findings([row], columns))]
     targets = {hash((row.get(columns.query or ""), row[columns.response])) for row in good}
     earlier = [hash(tuple(pair)) for row in good for pair in row.get(columns.history or "") or ()]
@@ -136,7 +159,7 @@ def summarised(findings: Iterable[Finding], *, most: int = 5) -> Iterator[str]:
             yield f"{place}: {finding.message}"
     for kind, count in counts.items():
         if count > most:
-            yield f": and {count - most:,} more rows with the same fault ({kind})"
+            yield f": and {count - most:,} more with the same fault ({kind})"
 
 
 def _missing_keys(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:
@@ -145,8 +168,9 @@ def _missing_keys(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, 
     for key in (columns.prompt, columns.query, columns.response, columns.history, columns.system):
         if key is None or key in row:
             continue
-        if strange and key != columns.history:
-            yield f"no '{key}'", f"key {strange[0]!r} where '{key}' is expected; rename it"
+        meant = next((one for one in strange if _looks_like(one, key)), None)
+        if meant is not None:
+            yield f"no '{key}'", f"key {meant!r} where '{key}' is expected; rename it"
         else:
             remedy = "write [] where there is none" if key == columns.history else "add it"
             yield f"no '{key}'", f"no key '{key}'; {remedy}"
@@ -218,12 +242,8 @@ def _mixed_types(
             )
 
 
-def _rows_in_first_block(path: Path) -> int:
-    with path.open("rb") as stream:
-        block = stream.read(LOADER_BLOCK) + stream.readline()
-    if block.lstrip().startswith(b"["):
-        return 0  # a JSON array is read as one block
-    return sum(bool(line.strip()) for line in block.split(b"\n"))
+def _looks_like(strange: str, key: str) -> bool:
+    return not strange.strip() or bool(get_close_matches(strange.lower(), [key]))
 
 
 def _value(row: Any, key: str) -> Any:

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from eval.scoring import score
 from eval.similarity import similarity
 from mi_llm.errors import InputError
 
-ROWS = [
+ROWS: list[Any] = [
     {"id": "a#1", "instruction": "帮", "input": "累", "output": "你累了。", "history": []},
     {"id": "a#2", "instruction": "帮", "input": "嗯", "output": "想歇歇。",
      "history": [["累", "你累了。"]]},

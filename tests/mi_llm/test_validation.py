@@ -291,7 +291,7 @@ def test_findings_beyond_the_first_of_a_kind_are_one_line():
         " row 0: m0",
         " row 1: m1",
         ": whole file",
-        ": and 2 more rows with the same fault (a)",
+        ": and 2 more with the same fault (a)",
     ]
 
 

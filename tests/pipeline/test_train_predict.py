@@ -74,7 +74,8 @@ def test_a_recipe_trains_and_predicts_and_our_scores_are_llamafactorys(
     assert "16 rounds of 2 dialogues" in printed
     assert "bleu4|tok:char|smooth:nltk-m3|agg:sentence-mean|strip:no" in printed
     assert_means_equal_llamafactorys(folder, scores)
-    labels = [json.loads(line)["label"] for line in (folder / "generated_predictions.jsonl").open()]
+    lines = (folder / "generated_predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    labels = [json.loads(line)["label"] for line in lines]
     assert all(label.startswith("\n") for label in labels)  # why labels are compared stripped
     page = tmp_path / "report.html"
     module("eval", "report", folder, "-o", page)
