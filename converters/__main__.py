@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from itertools import chain, repeat
 from pathlib import Path
@@ -43,28 +44,49 @@ def convert(
         Literal["all", "none"],
         typer.Option(help="all: mend turns, and count. none: refuse what needs mending."),
     ] = "all",
+    clients: Annotated[
+        Literal["one", "any"],
+        typer.Option(help="one: leave sessions with several clients out, and count. any: keep."),
+    ] = "one",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave unreadable records out, and count.")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a corpus into dialogues, one JSON object a line."""
     from converters.corpora import CORPORA
+    from converters.intake import Intake, take_in, wanted
     from converters.repair import Repairer
     from mi_llm.dialogue import dialogue_lines
     from mi_llm.stamp import stamped
 
     if corpus not in CORPORA:
         raise InputError(f"no corpus format {corpus!r}; there are: {', '.join(CORPORA)}")
-    repairer, counts = Repairer(repair, pairing), Counter[str]()
-    with stamped(output, inputs=[path], overwrite=overwrite) as (stream, details):
-        for dialogue in CORPORA[corpus](path, repairer):
-            counts["dialogues"] += 1
-            counts["turns"] += len(dialogue.turns)
-            stream.writelines(dialogue_lines([dialogue]))
-        counts.update(repairer.counts)
-        details.update(counts=counts, pairing=pairing, repair=repair)
-    repaired = ", ".join(f"{n:,} {kind}" for kind, n in sorted(repairer.counts.items()))
+    intake, counts = Intake(Repairer(repair, pairing), skip_bad, clients), Counter[str]()
+    source = [path] if path.is_file() else []
+    with stamped(output, inputs=source, overwrite=overwrite) as (stream, details):
+        for dialogue in take_in(CORPORA[corpus], path, intake):
+            if wanted(dialogue, intake):
+                counts["dialogues"] += 1
+                counts["turns"] += len(dialogue.turns)
+                stream.writelines(dialogue_lines([dialogue]))
+        if not counts["dialogues"]:
+            raise InputError(f"{path}: every dialogue has several clients; add --clients any")
+        details.update(
+            counts={**counts, **intake.repairer.counts, **intake.left_out},
+            corpus=corpus,
+            pairing=pairing,
+            repair=repair,
+            clients=clients,
+            skipped=intake.bad,
+        )
+        if not source:
+            details["inputs"] = {str(path): intake.digest.hexdigest()}
+    for fault in intake.bad:
+        print(f"left out: {fault}", file=sys.stderr)
     print(
         f"{output}: {counts['dialogues']:,} dialogues, {counts['turns']:,} turns; "
-        f"repaired: {repaired or 'nothing'}"
+        f"repaired: {_listed(intake.repairer.counts)}; left out: {_listed(intake.left_out)}"
     )
 
 
@@ -206,6 +228,10 @@ def stand_in(
         f"{output}: {family} stand-in, {made.parameters:,} parameters, "
         f"{made.vocabulary:,} tokens, warm-up loss {made.first_loss:.2f} -> {made.last_loss:.2f}"
     )
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(counts.items()) if n) or "nothing"
 
 
 def _length_limit(fit: list[str], cutoff_len: int) -> Fits:

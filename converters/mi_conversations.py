@@ -23,9 +23,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from converters.repair import Repairer
+from converters.intake import Intake
 from mi_llm import jsonl
-from mi_llm.dialogue import Dialogue, DialogueError, Role, Turn
+from mi_llm.dialogue import Dialogue, Role, Turn
 from mi_llm.errors import InputError
 
 # Every spelling seen in the authors' files and in the corpora around them, compared in lower case.
@@ -44,7 +44,7 @@ ROLES: dict[str, Role] = {
 }
 
 
-def read(path: Path, repairer: Repairer) -> Iterator[Dialogue]:
+def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
     """Yield the dialogues of one file, in file order.
 
     Raises:
@@ -53,19 +53,15 @@ def read(path: Path, repairer: Repairer) -> Iterator[Dialogue]:
     conversations = jsonl.read_json(path)
     if not isinstance(conversations, list) or not conversations:
         raise InputError(f'{path}: expected a list of {{"conversations": [...]}} that is not empty')
-    seen: set[str] = set()
     for index, conversation in enumerate(conversations):
-        where = f"{path}: dialogue {index}"
-        turns = repairer.repaired(where, _turns(conversation, where))
-        meta = {key: value for key, value in conversation.items() if key != "conversations"}
-        name = f"{path.stem}/{meta.pop('id', index)}"
-        if name in seen:
-            raise InputError(f"{where}: id {name!r} stands in an earlier dialogue too")
-        seen.add(name)
-        try:
-            yield Dialogue(name, turns, meta)
-        except DialogueError as error:
-            raise InputError(f"{where}: {error}") from None
+        yield from intake.attempt(_dialogue, path, index, conversation, intake)
+
+
+def _dialogue(path: Path, index: int, conversation: Any, intake: Intake) -> Dialogue:
+    where = f"{path}: dialogue {index}"
+    turns = _turns(conversation, where)
+    meta = {key: value for key, value in conversation.items() if key != "conversations"}
+    return intake.dialogue(f"{path.stem}/{meta.pop('id', index)}", where, turns, meta)
 
 
 def _turns(conversation: Any, where: str) -> list[Turn]:

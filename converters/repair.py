@@ -5,6 +5,7 @@ No repair invents text. All readers share these.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,12 @@ from mi_llm.dialogue import DialogueError, Turn
 
 Policy = Literal["all", "none"]
 Pairing = Literal["role", "position"]
+
+# A speaker's label that leaked into the text: at its beginning or behind the end of a sentence.
+# Labels of people spoken of or played (妈妈：, A：) are text and stay.
+_LABEL = re.compile(
+    r"(?:(?<=[。！？!?…”\"\n])|^)[ \t]*(?:来访者|求助者|支持者|心理咨询师|咨询师)[：:][ \t]*"
+)
 
 
 @dataclass(slots=True)
@@ -33,7 +40,9 @@ class Repairer:
     counts: Counter[str] = field(default_factory=Counter)
 
     def repaired(self, where: str, turns: Sequence[Turn]) -> tuple[Turn, ...]:
-        """Strip the turns, drop blank ones, join neighbours of one role by a newline.
+        """Strip labels and white space, drop blank turns, join neighbours of one role.
+
+        Neighbours are joined by a newline.
 
         Args:
             where: The dialogue, for messages: `file: dialogue 3`.
@@ -46,23 +55,32 @@ class Repairer:
             return _by_position(turns)
         out: list[Turn] = []
         for number, turn in enumerate(turns, start=1):
-            text = turn.content.strip()
-            place = f"{where}, turn {number}"
+            text = self._without_labels(turn.content, where, number).strip()
             if not text:
-                self._count("dropped blank turns", f"{place}: blank {turn.role} turn")
+                self._count("dropped blank turns", where, number, f"blank {turn.role} turn")
                 continue
-            if text != turn.content:
-                self._count("stripped turns", f"{place}: white space around the text")
+            if len(text) != len(turn.content) and turn.content != turn.content.strip():
+                self._count("stripped turns", where, number, "white space around the text")
             if out and out[-1].role == turn.role:
-                self._count("merged neighbours", f"{place}: second {turn.role} turn in a row")
+                self._count("merged neighbours", where, number, f"second {turn.role} turn in a row")
                 out[-1] = Turn(turn.role, f"{out[-1].content}\n{text}")
             else:
-                out.append(Turn(turn.role, text))
+                out.append(turn if text is turn.content else Turn(turn.role, text))
         return tuple(out)
 
-    def _count(self, kind: str, fault: str) -> None:
+    def _without_labels(self, text: str, where: str, number: int) -> str:
+        if "：" not in text and ":" not in text:
+            return text
+        clean, labels = _LABEL.subn("", text)
+        for _ in range(labels):
+            self._count("stripped labels", where, number, "a speaker's label inside the text")
+        return clean
+
+    def _count(self, kind: str, where: str, number: int, fault: str) -> None:
         if self.policy == "none":
-            raise DialogueError(f"{fault}; leave out --repair none to have it mended")
+            raise DialogueError(
+                f"{where}, turn {number}: {fault}; leave out --repair none to have it mended"
+            )
         self.counts[kind] += 1
 
 

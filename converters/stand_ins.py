@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from converters import mi_conversations, warm_up
-from converters.repair import Repairer
+from converters.intake import Intake
 from mi_llm import files
 from mi_llm.errors import InputError
 
@@ -105,7 +105,7 @@ def make(
     files.refuse_existing_folder(output, overwrite=overwrite)
     lines = [
         turn.content
-        for dialogue in mi_conversations.read(text, Repairer())
+        for dialogue in mi_conversations.read(text, Intake())
         for turn in dialogue.turns
     ]
     try:

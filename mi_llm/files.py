@@ -2,40 +2,60 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
+import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
 from mi_llm.errors import InputError
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[TextIO]:
-    """Open a UTF-8 text file; a byte order mark is skipped.
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes; one whose name ends in `.gz` is unpacked on the way.
 
     Raises:
-        InputError: If the file is missing, unreadable, or turns out not to be UTF-8.
+        InputError: If the file is missing, unreadable or, packed, cut short or broken.
     """
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            yield stream
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not UTF-8 (byte {error.object[error.start]:#04x}); "
-            "convert it first, for instance: iconv -f gb18030 -t utf-8"
-        ) from None
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            yield cast(BinaryIO, stream)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path}: not a whole gzip file: {str(error).lower()}") from None
     except OSError as error:
         raise InputError(f"{path}: {_reason(error)}") from None
 
 
-def read_text(path: Path) -> str:
-    """Return the whole of a UTF-8 text file."""
+def read_bytes(path: Path) -> bytes:
+    """Return the whole of a file."""
     with reading(path) as stream:
         return stream.read()
+
+
+def decoded(path: Path, data: bytes) -> str:
+    """The text of UTF-8 bytes; a byte order mark is skipped.
+
+    Raises:
+        InputError: If they are not UTF-8, naming the file they are from.
+    """
+    try:
+        return data.removeprefix(BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 (byte {data[error.start]:#04x}); "
+            "convert it first, for instance: iconv -f gb18030 -t utf-8"
+        ) from None
+
+
+def read_text(path: Path) -> str:
+    """Return the whole of a UTF-8 text file."""
+    return decoded(path, read_bytes(path))
 
 
 def sha256(path: Path) -> str:

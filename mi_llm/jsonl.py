@@ -10,6 +10,8 @@ from typing import Any
 from mi_llm import files
 from mi_llm.errors import InputError
 
+LONGEST_LINE = 16 << 20  # bytes; a dialogue of a thousand turns has a hundredth of it
+
 
 def read_json(path: Path) -> Any:
     """Return the value of a JSON file in UTF-8, with or without a byte order mark.
@@ -17,27 +19,53 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: If the file is missing, not UTF-8 or not JSON.
     """
-    text = files.read_text(path)
+    return parsed(path, files.read_text(path))
+
+
+def parsed(path: Path, text: str, *, line: int | None = None) -> Any:
+    """The value of a JSON text.
+
+    Args:
+        path: Where it is from, for messages.
+        text: The whole file, or one line of it.
+        line: Its number, from 1, if it is one line.
+
+    Raises:
+        InputError: If it is not JSON.
+    """
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(_not_json(path, error)) from None
+        raise InputError(_not_json(path, error, line=line)) from None
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield the number, from 1, and the value of each line that is not blank.
 
     Raises:
-        InputError: If the file is missing, not UTF-8, or a line is not JSON.
+        InputError: If the file is missing, not UTF-8, or a line is too long or not JSON.
     """
-    with files.reading(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise InputError(_not_json(path, error, line=number)) from None
+    for number, text in raw_lines(path):
+        yield number, parsed(path, text, line=number)
+
+
+def raw_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number, from 1, and the text of each line that is not blank; never a whole file.
+
+    Raises:
+        InputError: If the file is missing, not UTF-8, or a line is longer than `LONGEST_LINE`.
+    """
+    with files.reading(path) as stream:
+        number = 0
+        while data := stream.readline(LONGEST_LINE + 1):
+            number += 1
+            if len(data) > LONGEST_LINE:
+                raise InputError(
+                    f"{path}:{number}: line longer than {LONGEST_LINE >> 20} MB; "
+                    "is it one JSON array? then name it .json"
+                )
+            if data.strip():
+                yield number, files.decoded(path, data)
 
 
 def dumped(value: Any, *, indent: int | None = None) -> str:

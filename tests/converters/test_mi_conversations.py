@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from converters.intake import Intake
 from converters.mi_conversations import read
 from converters.repair import Pairing, Policy, Repairer
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines, read_dialogues
@@ -45,14 +46,14 @@ GOOD = talk(("user", "我想少抽一点。"), ("assistant", "你已经在盘算
 def refusal(tmp_path: Path, value: Any, policy: Policy = "all") -> str:
     path = saved(tmp_path, value)
     with pytest.raises(InputError) as caught:
-        list(read(path, Repairer(policy)))
+        list(read(path, Intake(Repairer(policy))))
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     return message.removeprefix(f"{path}: ")
 
 
 def test_the_row_in_the_modules_docstring_becomes_the_dialogue_there(tmp_path: Path):
-    assert list(read(saved(tmp_path, [GOOD]), Repairer())) == [
+    assert list(read(saved(tmp_path, [GOOD]), Intake(Repairer()))) == [
         Dialogue(
             "corpus/0",
             (Turn("client", "我想少抽一点。"), Turn("counselor", "你已经在盘算改变了。")),
@@ -62,7 +63,7 @@ def test_the_row_in_the_modules_docstring_becomes_the_dialogue_there(tmp_path: P
 
 
 def test_an_id_becomes_the_name_and_other_keys_become_meta(tmp_path: Path):
-    made = read(saved(tmp_path, [GOOD, {**GOOD, "id": "x7", "topic": "吸烟"}]), Repairer())
+    made = read(saved(tmp_path, [GOOD, {**GOOD, "id": "x7", "topic": "吸烟"}]), Intake(Repairer()))
     assert [(one.id, one.meta) for one in made] == [
         ("corpus/0", {}),
         ("corpus/x7", {"topic": "吸烟"}),
@@ -71,7 +72,7 @@ def test_an_id_becomes_the_name_and_other_keys_become_meta(tmp_path: Path):
 
 @pytest.mark.parametrize("spelling", ["client", "User", " human ", "来访者", "求助者"])
 def test_spellings_of_the_client_are_known(tmp_path: Path, spelling: str):
-    (made,) = read(saved(tmp_path, [talk((spelling, "你好"))]), Repairer())
+    (made,) = read(saved(tmp_path, [talk((spelling, "你好"))]), Intake(Repairer()))
     assert made.turns == (Turn("client", "你好"),)
 
 
@@ -79,7 +80,7 @@ def test_spellings_of_the_client_are_known(tmp_path: Path, spelling: str):
     "spelling", ["counselor", "Counsellor", "ASSISTANT", "gpt", "心理咨询师", "咨询师"]
 )
 def test_spellings_of_the_counselor_are_known(tmp_path: Path, spelling: str):
-    (made,) = read(saved(tmp_path, [talk((spelling, "你好"))]), Repairer())
+    (made,) = read(saved(tmp_path, [talk((spelling, "你好"))]), Intake(Repairer()))
     assert made.turns == (Turn("counselor", "你好"),)
 
 
@@ -88,7 +89,7 @@ def test_pairing_decides_whether_the_role_or_the_place_counts(tmp_path: Path):
     made = {}
     pairings: tuple[Pairing, ...] = ("role", "position")
     for pairing in pairings:
-        (dialogue,) = read(path, Repairer("all", pairing))
+        (dialogue,) = read(path, Intake(Repairer("all", pairing)))
         made[pairing] = [(turn.role, turn.content) for turn in dialogue.turns]
     assert made == {
         "role": [("counselor", "开场"), ("client", "问"), ("counselor", "答")],
@@ -102,7 +103,7 @@ def test_what_was_converted_reads_back_unchanged(
     tmp_path_factory: pytest.TempPathFactory, given_: list[dict[str, Any]]
 ):
     folder = tmp_path_factory.getbasetemp()
-    made = list(read(saved(folder, given_), Repairer()))
+    made = list(read(saved(folder, given_), Intake(Repairer())))
     path = folder / "dialogues.jsonl"
     with path.open("w", encoding="utf-8", newline="\n") as stream:
         stream.writelines(dialogue_lines(made))
@@ -155,17 +156,13 @@ def test_a_conversation_that_comes_to_nothing_is_refused(tmp_path: Path):
         assert "no turns" in message
 
 
-def test_an_id_that_comes_twice_is_refused_at_the_later_one(tmp_path: Path):
-    assert refusal(tmp_path, [{**GOOD, "id": 1}, GOOD]).startswith("dialogue 1: id 'corpus/1' ")
-
-
 def test_the_policy_none_names_the_turn_that_needs_mending(tmp_path: Path):
     message = refusal(tmp_path, [GOOD, talk(("user", "a"), ("assistant", " "))], "none")
     assert message.startswith("dialogue 1, turn 2: blank counselor turn")
 
 
 def test_dialogues_before_a_broken_one_are_read(tmp_path: Path):
-    reader = read(saved(tmp_path, [GOOD, {}]), Repairer())
+    reader = read(saved(tmp_path, [GOOD, {}]), Intake(Repairer()))
     assert next(reader).id == "corpus/0"
     with pytest.raises(InputError):
         next(reader)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from converters.fit import limit, rendering
+from converters.intake import Intake
 from converters.mi_conversations import read
-from converters.repair import Repairer
 from converters.rows import RowWriter
 from mi_llm.errors import InputError
 from tests.pipeline.llamafactory import ROOT, TEMPLATES
@@ -24,7 +24,7 @@ def renderings(stand_ins):
 
 def written(renderings, cutoff, **options):
     writer = RowWriter("你是一位心理咨询师。", fits=limit(renderings, cutoff), **options)
-    return list(writer.rows(read(SAMPLE, Repairer()))), writer
+    return list(writer.rows(read(SAMPLE, Intake()))), writer
 
 
 def processed(one, rows, cutoff, *, mask_history, generate):
@@ -76,7 +76,7 @@ def test_the_count_is_exact_and_the_limit_is_reached(renderings):
 def test_windows_of_a_dialogue_learn_every_reply_once(renderings):
     rows, writer = written(renderings, CUTOFF, shape="dialogue", placement="system")
     replies = [reply for row in rows for reply in (*(r for _, r in row["history"]), row["output"])]
-    wanted = [one.counselor for d in read(SAMPLE, Repairer()) for one in d.rounds]
+    wanted = [one.counselor for d in read(SAMPLE, Intake()) for one in d.rounds]
     assert replies == wanted
     assert writer.counts["windows cut"] > 10
     for one in renderings:
