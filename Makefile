@@ -13,7 +13,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 
 .PHONY: help
 help:  ## This list
-	@grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*  ## ' '{printf "make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*  ## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*  ## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(READY)  ## Install everything into .venv; the second call installs nothing
@@ -58,6 +58,10 @@ test: $(READY)  ## The tests, with one real train + predict (under 10 minutes on
 .PHONY: test-all
 test-all: $(READY)  ## What `make test` leaves out: the long real runs
 	$(BIN)/python -m pytest -m slow
+
+.PHONY: bench-convert
+bench-convert: $(READY)  ## CPU and memory of converting 55,000 files, against parsing them alone
+	$(BIN)/python benchmarks/convert.py $(ARGS)
 
 .PHONY: clean
 clean:  ## Remove what `make demo` made; .venv, data and saves of your own stay

@@ -198,6 +198,82 @@ def check(
 
 
 @app.command()
+def stats(
+    paths: Annotated[list[Path], typer.Argument(help="Dialogues, one JSON object a line.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="JSON file to write as well.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Rounds and lengths per volley in four units, beside the paper's Table 3."""
+    from converters.lengths import lengths
+    from converters.tables import length_tables
+    from mi_llm import jsonl
+    from mi_llm.dialogue import read_dialogues
+    from mi_llm.stamp import stamped
+
+    if output:
+        files.refuse_existing(output, overwrite=overwrite)
+    found = {str(path): lengths(read_dialogues(path)) for path in paths}
+    if output:
+        with stamped(output, inputs=paths, packages=["jieba"], overwrite=overwrite) as (
+            stream,
+            details,
+        ):
+            facts = {name: one.as_json() for name, one in found.items()}
+            stream.write(jsonl.dumped(facts, indent=1) + "\n")
+            details["counts"] = {name: one.rounds.count for name, one in found.items()}
+    for line in length_tables(found):
+        print(line)
+
+
+@app.command()
+def split(
+    paths: Annotated[list[Path], typer.Argument(help="Dialogues, one JSON object a line.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for train.jsonl and test.jsonl.")
+    ],
+    test: Annotated[int, typer.Option(min=1, help="Dialogues in the test set.")],
+    seed: Annotated[int, typer.Option(help="The same seed gives the same split anywhere.")],
+    train: Annotated[
+        int | None, typer.Option(min=1, help="Dialogues in the training set. Default: the rest.")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Split by dialogue, stratified by source; duplicates are found first and never parted."""
+    from contextlib import ExitStack
+
+    from converters import splitting
+    from converters.duplicates import DuplicateFinder, groups
+    from converters.library import Library
+    from mi_llm import jsonl
+    from mi_llm.stamp import stamped
+
+    library = Library(paths)
+    finder = DuplicateFinder(library.dialogue)
+    for dialogue in library:
+        finder.add(dialogue)
+    clusters = finder.clusters()
+    drawn = splitting.split(groups(library.ids, clusters), test=test, train=train, seed=seed)
+    sets = {"train": drawn.train, "test": drawn.test}
+    counts = {name: len(ids) for name, ids in sets.items()} | {"left out": len(drawn.left_out)}
+    with ExitStack() as stack:
+        for name in (*sets, "duplicates"):
+            path = output / f"{name}.{'json' if name == 'duplicates' else 'jsonl'}"
+            stream, details = stack.enter_context(
+                stamped(path, inputs=paths, packages=["datasketch"], overwrite=overwrite)
+            )
+            details.update(counts=counts, seed=seed)
+            if name == "duplicates":
+                facts = [{"ids": one.ids, "similarity": one.similarity} for one in clusters]
+                stream.write(jsonl.dumped(facts, indent=1) + "\n")
+            else:
+                stream.writelines(map(library.line, sets[name]))
+    for line in splitting.summary(output, drawn, clusters):
+        print(line)
+
+
+@app.command()
 def stand_in(
     family: Annotated[str, typer.Argument(help="baichuan2, glm4 or llama3_chinese.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],

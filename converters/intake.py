@@ -6,7 +6,9 @@ A reader is a function `read(path, intake)` that yields dialogues. It builds eac
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -91,10 +93,16 @@ class Intake:
         """
         if not folder.is_dir():
             raise InputError(f"{folder}: expected a folder of {pattern}")
-        found = [path for path in folder.rglob(pattern) if path.is_file()]
+        # Names as text: a path object for each of 55,000 files costs more than sorting them.
+        top = len(str(folder)) + 1
+        found = [
+            f"{place}{os.sep}{name}"[top:]
+            for place, _, names in os.walk(folder)
+            for name in fnmatch.filter(names, pattern)
+        ]
         if not found:
             raise InputError(f"{folder}: holds no {pattern}")
-        return sorted(found, key=lambda path: _natural(path.relative_to(folder).as_posix()))
+        return [folder / name for name in sorted(found, key=_natural)]
 
     def text(self, path: Path) -> str:
         """The text of one file of a folder."""

@@ -9,13 +9,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import mi_llm
-from eval.paper import PAPER_BLEU4
 from eval.predictions import read_rows
 from eval.runs import Run, same_rows
 from eval.similarity import MEASURES
 from mi_llm import figures
 from mi_llm.errors import InputError
 from mi_llm.figures import Bar
+from mi_llm.paper import PAPER_BLEU4
 
 NAMES = {"bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 EXAMPLES = 10

@@ -9,7 +9,7 @@ On disk a dialogue is one line of JSON in UTF-8::
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -94,8 +94,8 @@ def read_dialogues(path: Path) -> Iterator[Dialogue]:
         InputError: If a line is not a dialogue, an id comes twice, or the file holds none.
     """
     seen: set[str] = set()
-    for line, value in jsonl.read_lines(path):
-        dialogue = _parsed(value, where=f"{path}:{line}")
+    for line, _, data in jsonl.raw_lines(path):
+        dialogue = parsed_dialogue(path, line, data)
         if dialogue.id in seen:
             raise InputError(f"{path}:{line}: id {dialogue.id!r} stands in an earlier line too")
         seen.add(dialogue.id)
@@ -107,10 +107,22 @@ def read_dialogues(path: Path) -> Iterator[Dialogue]:
 def dialogue_lines(dialogues: Iterable[Dialogue]) -> Iterator[str]:
     """Yield one line of JSON, newline included, for each dialogue."""
     for dialogue in dialogues:
-        yield jsonl.dumped(asdict(dialogue)) + "\n"
+        turns = [{"role": turn.role, "content": turn.content} for turn in dialogue.turns]
+        yield jsonl.dumped({"id": dialogue.id, "turns": turns, "meta": dialogue.meta}) + "\n"
 
 
-def _parsed(value: Any, *, where: str) -> Dialogue:
+def parsed_dialogue(path: Path, line: int, data: bytes) -> Dialogue:
+    """The dialogue of one line of JSON.
+
+    Args:
+        path: The file, for messages.
+        line: The line's number, from 1.
+        data: The line.
+
+    Raises:
+        InputError: If the line is no dialogue.
+    """
+    value, where = jsonl.parsed_line(path, line, data), f"{path}:{line}"
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
         raise InputError(
             f'{where}: not a dialogue; expected {{"id": "...", "turns": [...], "meta": {{}}}}; '

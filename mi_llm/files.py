@@ -33,9 +33,15 @@ def reading(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the whole of a file."""
-    with reading(path) as stream:
-        return stream.read()
+    """Return the whole of a file, unpacked if its name ends in `.gz`."""
+    if path.suffix == ".gz":
+        with reading(path) as stream:
+            return stream.read()
+    try:
+        with open(path, "rb", buffering=0) as plain:  # noqa: PTH123 twice as fast as Path.open
+            return plain.read()
+    except OSError as error:
+        raise InputError(f"{path}: {_reason(error)}") from None
 
 
 def decoded(path: Path, data: bytes) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from mi_llm import files
 from mi_llm.errors import InputError
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # made once: json.dumps would make one a call
+
 LONGEST_LINE = 16 << 20  # bytes; a dialogue of a thousand turns has a hundredth of it
 
 
@@ -45,27 +47,51 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
     Raises:
         InputError: If the file is missing, not UTF-8, or a line is too long or not JSON.
     """
-    for number, text in raw_lines(path):
-        yield number, parsed(path, text, line=number)
+    for number, _, data in raw_lines(path):
+        yield number, parsed_line(path, number, data)
 
 
-def raw_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number, from 1, and the text of each line that is not blank; never a whole file.
+def raw_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Yield number, from 1, byte offset and bytes of each line that is not blank.
 
-    Raises:
-        InputError: If the file is missing, not UTF-8, or a line is longer than `LONGEST_LINE`.
+    A line longer than `LONGEST_LINE` comes cut, so that no file is ever held whole;
+    `parsed_line` refuses it.
     """
     with files.reading(path) as stream:
-        number = 0
+        number = offset = 0
         while data := stream.readline(LONGEST_LINE + 1):
-            number += 1
-            if len(data) > LONGEST_LINE:
-                raise InputError(
-                    f"{path}:{number}: line longer than {LONGEST_LINE >> 20} MB; "
-                    "is it one JSON array? then name it .json"
-                )
+            number, start = number + 1, offset
+            offset += len(data)
             if data.strip():
-                yield number, files.decoded(path, data)
+                yield number, start, data
+            while len(data) > LONGEST_LINE and not data.endswith(b"\n"):
+                data = stream.readline(LONGEST_LINE + 1)
+                offset += len(data)
+
+
+def parsed_line(path: Path, number: int, data: bytes) -> Any:
+    """The value of one line that `raw_lines` gave.
+
+    Raises:
+        InputError: If it is too long, not UTF-8 or not JSON, naming file and line.
+    """
+    if len(data) > LONGEST_LINE:
+        raise InputError(
+            f"{path}:{number}: line longer than {LONGEST_LINE >> 20} MB; "
+            "if the file is one JSON array, indent it"
+        )
+    try:
+        text = files.decoded(path, data)
+    except InputError as error:
+        raise InputError(f"{path}:{number}{str(error).removeprefix(str(path))}") from None
+    return parsed(path, text, line=number)
+
+
+def line_at(path: Path, offset: int) -> bytes:
+    """The line that begins at a byte offset that `raw_lines` gave."""
+    with files.reading(path) as stream:
+        stream.seek(offset)
+        return stream.readline(LONGEST_LINE + 1)
 
 
 def dumped(value: Any, *, indent: int | None = None) -> str:
@@ -73,16 +99,16 @@ def dumped(value: Any, *, indent: int | None = None) -> str:
 
     A lone surrogate, which UTF-8 cannot hold, is written as its escape.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
-    return text if _encodable(text) else json.dumps(value, indent=indent)
-
-
-def _encodable(text: str) -> bool:
+    text = _ENCODER.encode(value) if indent is None else _dumps(value, indent)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return json.dumps(value, indent=indent)
+    return text
+
+
+def _dumps(value: Any, indent: int) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def _not_json(path: Path, error: Exception, line: int | None = None) -> str:

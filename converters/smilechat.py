@@ -1,0 +1,65 @@
+"""SmileChat: single questions and answers that ChatGPT rewrote as conversations, in Chinese.
+
+Source: https://github.com/qiuhuachuan/smile, commit 9f8afc0, `data/<N>.json`. CC0 1.0: may be
+shared and changed freely. Qiu et al., SMILE, Findings of EMNLP 2024.
+
+One file in::
+
+    [{"role": "client", "content": "我睡不着。",
+      "annotation": [{"sentence": "我睡不着。", "label": ""}]},
+     {"role": "counselor", "content": "这让你很累。",
+      "annotation": [{"sentence": "这让你很累。", "label": ""}]}]
+
+One dialogue out::
+
+    {"id": "smilechat/7", "turns": [{"role": "client", "content": "我睡不着。"},
+     {"role": "counselor", "content": "这让你很累。"}], "meta": {}}
+
+The id is `smilechat/<N>`. `annotation` is left: it repeats the text, and every label is empty.
+In 54 dialogues of the 55,165 the client alone speaks; they are dialogues without a round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from converters.intake import Intake
+from mi_llm.dialogue import Dialogue, Role, Turn
+from mi_llm.errors import InputError
+
+_ROLES: dict[str, Role] = {"client": "client", "counselor": "counselor"}
+
+
+def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
+    """Yield the dialogues of a folder, or of folders below it, in the order of their numbers.
+
+    Raises:
+        InputError: If there is no `<N>.json` or one cannot be read.
+    """
+    for file in intake.files(path, "[0-9]*.json"):
+        yield from intake.attempt(_dialogue, file, intake)
+
+
+def _dialogue(file: Path, intake: Intake) -> Dialogue:
+    messages = intake.json(file)
+    if not isinstance(messages, list) or not messages:
+        raise InputError(f'{file}: expected a list of {{"role", "content"}} that is not empty')
+    turns = [_turn(one, file, number) for number, one in enumerate(messages, start=1)]
+    return intake.dialogue(f"smilechat/{file.stem}", str(file), turns, {})
+
+
+def _turn(message: Any, file: Path, number: int) -> Turn:
+    role = message.get("role") if isinstance(message, dict) else None
+    text = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(role, str) or not isinstance(text, str):
+        raise InputError(
+            f'{file}, turn {number}: expected {{"role": "...", "content": "..."}} with texts'
+        )
+    known = _ROLES.get(role)
+    if known is None:
+        raise InputError(
+            f"{file}, turn {number}: unknown role {role!r}; known are: {', '.join(_ROLES)}"
+        )
+    return Turn(known, text)
