@@ -53,6 +53,8 @@ def decoded(path: Path, data: bytes) -> str:
     try:
         return data.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data" and error.end >= len(data) - len(BOM_UTF8):
+            raise InputError(f"{path}: ends within a character; it is cut short") from None
         raise InputError(
             f"{path}: not UTF-8 (byte {data[error.start]:#04x}); "
             "convert it first, for instance: iconv -f gb18030 -t utf-8"
