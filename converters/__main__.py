@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mi_llm import cli, files
+from mi_llm.cli import Output, Overwrite
 from mi_llm.errors import InputError
 
 # Everything else is imported inside the commands, so that --help answers at once.
 if TYPE_CHECKING:
-    from converters.rows import Fits, RowWriter
+    from collections.abc import Iterable
 
 _DATASET_INFO = Path("dataset_info.json")
 _SAMPLE = Path("data/sample/train.json")
@@ -23,9 +23,6 @@ _PROMPT = "counselor.v1"
 _CUTOFF = 2048
 
 app = cli.command_group("Dialogues in, Alpaca rows out; what the rows are checked and tried with.")
-
-Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 
 
 @app.command()
@@ -86,115 +83,8 @@ def convert(
         print(f"left out: {fault}", file=sys.stderr)
     print(
         f"{output}: {counts['dialogues']:,} dialogues, {counts['turns']:,} turns; "
-        f"repaired: {_listed(intake.repairer.counts)}; left out: {_listed(intake.left_out)}"
+        f"{intake.summary()}"
     )
-
-
-@app.command()
-def alpaca(
-    path: Annotated[Path, typer.Argument(help="Dialogues, one JSON object a line.")],
-    output: Output,
-    rows: Annotated[
-        Literal["round", "dialogue"],
-        typer.Option(help="One row per round (train with mask_history: true) or per dialogue."),
-    ] = "round",
-    prompt_as: Annotated[
-        Literal["instruction", "system"] | None,
-        typer.Option(
-            help="Where the fixed prompt goes. instruction: before the last client turn. system: "
-            "at the head. Default: instruction for rounds, system for dialogues."
-        ),
-    ] = None,
-    register: Annotated[
-        str | None, typer.Option(help="Name to enter in dataset_info.json, for recipes.")
-    ] = None,
-    fit: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="TOKENIZER:TEMPLATE, repeatable. No row is longer than --cutoff-len with any."
-        ),
-    ] = None,
-    cutoff_len: Annotated[
-        int | None,
-        typer.Option(min=1, help="Tokens, with --fit: the recipes' cutoff_len. Default: 2048."),
-    ] = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Write dialogues as Alpaca rows for LLaMA-Factory."""
-    import prompts
-    from converters.rows import RowWriter
-    from mi_llm import jsonl
-    from mi_llm.dialogue import read_dialogues
-    from mi_llm.recipe import register_dataset
-    from mi_llm.stamp import stamped
-    from mi_llm.validation import Columns
-
-    if cutoff_len and not fit:
-        raise InputError("--cutoff-len needs --fit TOKENIZER:TEMPLATE to count tokens with")
-    placement = prompt_as or ("instruction" if rows == "round" else "system")
-    prompt = prompts.load(_PROMPT)
-    files.refuse_existing(output, overwrite=overwrite)
-    limit = cutoff_len or _CUTOFF
-    writer = RowWriter(prompt.text, rows, placement, _length_limit(fit or [], limit))
-    with stamped(output, inputs=[path], overwrite=overwrite) as (stream, details):
-        made = writer.rows(read_dialogues(path))
-        for separator, row in zip(chain(["[\n"], repeat(",\n")), made):  # noqa: B905 repeat() is endless
-            stream.write(separator + jsonl.dumped(row))
-        if not writer.counts["rows"]:
-            raise InputError(f"{path}: no dialogue has a round, so there is no row to write")
-        stream.write("\n]\n")
-        details.update(
-            counts=writer.counts,
-            prompts={prompt.name: prompt.sha},
-            rows=rows,
-            prompt_as=placement,
-            fit=fit or [],
-            cutoff_len=limit if fit else None,
-            dialogues_without_round=writer.without_round,
-        )
-        if register:
-            system = placement == "system"
-            columns = Columns(prompt=None, system="system") if system else Columns()
-            register_dataset(register, output, columns, info_path=_DATASET_INFO)
-    for line in _alpaca_summary(output, writer):
-        print(line)
-
-
-@app.command()
-def check(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="Alpaca files (.json, .jsonl), whoever wrote them.")
-    ] = None,
-    recipe: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Recipe (YAML), repeatable. Files named are checked against it; without files, "
-            "the datasets that it names."
-        ),
-    ] = None,
-    override: Annotated[
-        list[str] | None,
-        typer.Option(help="key=value that will be typed behind the recipe, repeatable."),
-    ] = None,
-) -> None:
-    """Find what LLaMA-Factory would mis-train on silently or die of; exit 1 if there is any."""
-    from mi_llm.checks import file_report, recipe_reports
-    from mi_llm.recipe import load_recipe
-
-    recipes = [load_recipe(one, override or []) for one in recipe or []]
-    if paths:
-        reports = (file_report(path, recipes=recipes) for path in paths)
-    elif recipes:
-        reports = (report for one in recipes for report in recipe_reports(one))
-    else:
-        raise InputError("nothing to check; name Alpaca files, --recipe YAML, or both")
-    problems = 0
-    for report in reports:
-        problems += len(report.findings)
-        for line in report.lines():
-            print(line)
-    if problems:
-        raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
 
 
 @app.command()
@@ -205,7 +95,10 @@ def stats(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Rounds and lengths per volley in four units, beside the paper's Table 3."""
+    """Tell rounds and lengths, beside the paper's Table 3.
+
+    Lengths per volley come in four units, pooled and as means of dialogues.
+    """
     from converters.lengths import lengths
     from converters.tables import length_tables
     from mi_llm import jsonl
@@ -240,7 +133,11 @@ def split(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Split by dialogue, stratified by source; duplicates are found first and never parted."""
+    """Draw train and test sets by dialogue.
+
+    Sources are represented in proportion. Duplicates and near duplicates are found first, written
+    to duplicates.json and never parted.
+    """
     from contextlib import ExitStack
 
     from converters import splitting
@@ -255,22 +152,128 @@ def split(
         finder.add(dialogue)
     clusters = finder.clusters()
     drawn = splitting.split(groups(library.ids, clusters), test=test, train=train, seed=seed)
-    sets = {"train": drawn.train, "test": drawn.test}
-    counts = {name: len(ids) for name, ids in sets.items()} | {"left out": len(drawn.left_out)}
-    with ExitStack() as stack:
-        for name in (*sets, "duplicates"):
-            path = output / f"{name}.{'json' if name == 'duplicates' else 'jsonl'}"
+    facts = [{"ids": one.ids, "similarity": one.similarity} for one in clusters]
+    written: dict[str, Iterable[str]] = {
+        "train.jsonl": map(library.line, drawn.train),
+        "test.jsonl": map(library.line, drawn.test),
+        "duplicates.json": [jsonl.dumped(facts, indent=1), "\n"],
+    }
+    counts = {"train": len(drawn.train), "test": len(drawn.test), "left out": len(drawn.left_out)}
+    with ExitStack() as stack:  # all three files or none
+        for name, lines in written.items():
             stream, details = stack.enter_context(
-                stamped(path, inputs=paths, packages=["datasketch"], overwrite=overwrite)
+                stamped(output / name, inputs=paths, packages=["datasketch"], overwrite=overwrite)
             )
             details.update(counts=counts, seed=seed)
-            if name == "duplicates":
-                facts = [{"ids": one.ids, "similarity": one.similarity} for one in clusters]
-                stream.write(jsonl.dumped(facts, indent=1) + "\n")
-            else:
-                stream.writelines(map(library.line, sets[name]))
+            stream.writelines(lines)
     for line in splitting.summary(output, drawn, clusters):
         print(line)
+
+
+@app.command()
+def alpaca(
+    path: Annotated[Path, typer.Argument(help="Dialogues, one JSON object a line.")],
+    output: Output,
+    rows: Annotated[
+        Literal["round", "dialogue"],
+        typer.Option(help="One row per round (train with mask_history: true) or per dialogue."),
+    ] = "round",
+    prompt_as: Annotated[
+        Literal["instruction", "system"] | None,
+        typer.Option(
+            help="Where the fixed prompt goes. instruction: before the last client turn. system: "
+            "at the head. Default: instruction for rounds, system for dialogues."
+        ),
+    ] = None,
+    register: Annotated[
+        str | None, typer.Option(help="Name to enter in dataset_info.json, for recipes.")
+    ] = None,
+    fit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="TOKENIZER:TEMPLATE, repeatable. No row is longer than --cutoff-len with any."
+        ),
+    ] = None,
+    cutoff_len: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens, with --fit: the recipes' cutoff_len. Default: 2048."),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write dialogues as Alpaca rows for LLaMA-Factory."""
+    import prompts
+    from converters.fit import length_limit
+    from converters.rows import RowWriter, columns, fits_always
+    from mi_llm import jsonl
+    from mi_llm.dialogue import read_dialogues
+    from mi_llm.recipe import register_dataset
+    from mi_llm.stamp import stamped
+
+    if cutoff_len and not fit:
+        raise InputError("--cutoff-len needs --fit TOKENIZER:TEMPLATE to count tokens with")
+    placement = prompt_as or ("instruction" if rows == "round" else "system")
+    prompt = prompts.load(_PROMPT)
+    files.refuse_existing(output, overwrite=overwrite)
+    limit = cutoff_len or _CUTOFF
+    fits = length_limit(fit, limit) if fit else fits_always
+    writer = RowWriter(prompt.text, rows, placement, fits)
+    with stamped(output, inputs=[path], overwrite=overwrite) as (stream, details):
+        stream.writelines(jsonl.array_text(writer.rows(read_dialogues(path))))
+        if not writer.counts["rows"]:
+            raise InputError(f"{path}: no dialogue has a round, so there is no row to write")
+        details.update(
+            counts=writer.counts,
+            prompts={prompt.name: prompt.sha},
+            rows=rows,
+            prompt_as=placement,
+            fit=fit or [],
+            cutoff_len=limit if fit else None,
+            dialogues_without_round=writer.without_round,
+        )
+        if register:
+            register_dataset(register, output, columns(placement), info_path=_DATASET_INFO)
+    for line in writer.summary():
+        print(f"{output}: {line}")
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Alpaca files (.json, .jsonl), whoever wrote them.")
+    ] = None,
+    recipe: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Recipe (YAML), repeatable. Files named are checked against it; without files, "
+            "the datasets that it names."
+        ),
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option(help="key=value that will be typed behind the recipe, repeatable."),
+    ] = None,
+) -> None:
+    """Find what LLaMA-Factory would die of or learn wrong.
+
+    Exit code 1 if there is any. Nothing is changed.
+    """
+    from mi_llm.checks import file_report, recipe_reports
+    from mi_llm.recipe import load_recipe
+
+    recipes = [load_recipe(one, override or []) for one in recipe or []]
+    if paths:
+        reports = (file_report(path, recipes=recipes) for path in paths)
+    elif recipes:
+        reports = (report for one in recipes for report in recipe_reports(one))
+    else:
+        raise InputError("nothing to check; name Alpaca files, --recipe YAML, or both")
+    problems = 0
+    for report in reports:
+        problems += len(report.findings)
+        for line in report.lines():
+            print(line)
+    if problems:
+        raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
 
 
 @app.command()
@@ -284,9 +287,9 @@ def stand_in(
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make a tiny checkpoint of a base model's family, to run the recipes on a CPU.
+    """Make a tiny model to try the recipes with on a CPU.
 
-    It has the family's architecture, special tokens and chat template, and no ability.
+    It has the base model's architecture, special tokens and chat template, and no ability.
     """
     from converters import stand_ins
     from mi_llm.stamp import write_stamp
@@ -304,39 +307,6 @@ def stand_in(
         f"{output}: {family} stand-in, {made.parameters:,} parameters, "
         f"{made.vocabulary:,} tokens, warm-up loss {made.first_loss:.2f} -> {made.last_loss:.2f}"
     )
-
-
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(counts.items()) if n) or "nothing"
-
-
-def _length_limit(fit: list[str], cutoff_len: int) -> Fits:
-    from converters.rows import fits_always
-
-    if not fit:
-        return fits_always
-    from converters.fit import limit, rendering
-
-    return limit([rendering(name) for name in fit], cutoff_len)
-
-
-def _alpaca_summary(output: Path, writer: RowWriter) -> list[str]:
-    counts = writer.counts
-    lines = [
-        f"{output}: {counts['rows']:,} rows from {counts['dialogues']:,} dialogues; left aside: "
-        f"{counts['leading counselor turns']:,} leading counselor turns, "
-        f"{counts['trailing client turns']:,} trailing client turns"
-    ]
-    if counts["shortened rows"]:
-        lines.append(
-            f"{output}: {counts['history rounds dropped']:,} oldest history rounds dropped from "
-            f"{counts['shortened rows']:,} rows to fit"
-        )
-    if counts["windows cut"]:
-        lines.append(f"{output}: {counts['windows cut']:,} further windows cut to fit")
-    if writer.without_round:
-        lines.append(f"{output}: no round in: {', '.join(writer.without_round)}")
-    return lines
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ What is over a recipe's `cutoff_len` is lost silently there: the oldest turns in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from converters.rows import Fits
 from mi_llm.alpaca import AlpacaRow
 from mi_llm.errors import InputError
 
@@ -80,7 +81,12 @@ def rendering(name: str) -> Rendering:
     return Rendering(name, tokenizer, template)
 
 
-def limit(renderings: Sequence[Rendering], cutoff_len: int) -> Callable[[AlpacaRow], bool]:
+def length_limit(names: Sequence[str], cutoff_len: int) -> Fits:
+    """`limit` for renderings that are still to be loaded."""
+    return limit([rendering(name) for name in names], cutoff_len)
+
+
+def limit(renderings: Sequence[Rendering], cutoff_len: int) -> Fits:
     """A test whether a row has at most `cutoff_len` tokens under every rendering."""
 
     def fits(row: AlpacaRow) -> bool:

@@ -73,6 +73,10 @@ class Intake:
         except DialogueError as error:
             raise InputError(f"{where}: {error}") from None
 
+    def summary(self) -> str:
+        """What was repaired and left out, with counts."""
+        return f"repaired: {_listed(self.repairer.counts)}; left out: {_listed(self.left_out)}"
+
     def attempt(self, make: Callable[..., Dialogue], *arguments: Any) -> Iterator[Dialogue]:
         """Yield `make(*arguments)`, or nothing if it cannot be read and bad records are skipped."""
         try:
@@ -144,6 +148,10 @@ def _new(dialogue: Dialogue, seen: set[str], path: Path) -> Dialogue:
         raise InputError(f"{path}: id {dialogue.id!r} comes twice")
     seen.add(dialogue.id)
     return dialogue
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{n:,} {kind}" for kind, n in sorted(counts.items()) if n) or "nothing"
 
 
 def _natural(name: str) -> list[Any]:

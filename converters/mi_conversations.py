@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from converters.chat import chat_turn
 from converters.intake import Intake
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Role, Turn
@@ -68,15 +69,12 @@ def _turns(conversation: Any, where: str) -> list[Turn]:
     messages = conversation.get("conversations") if isinstance(conversation, dict) else None
     if not isinstance(messages, list):
         raise InputError(f'{where}: expected {{"conversations": [{{"role", "content"}}, ...]}}')
-    return [_turn(message, f"{where}, turn {n}") for n, message in enumerate(messages, start=1)]
+    return [
+        chat_turn(_lower(one), ROLES, where, number) for number, one in enumerate(messages, start=1)
+    ]
 
 
-def _turn(message: Any, where: str) -> Turn:
+def _lower(message: Any) -> Any:
+    """The message with its role as `ROLES` spells it."""
     role = message.get("role") if isinstance(message, dict) else None
-    text = message.get("content") if isinstance(message, dict) else None
-    if not isinstance(role, str) or not isinstance(text, str):
-        raise InputError(f'{where}: expected {{"role": "...", "content": "..."}} with texts')
-    known = ROLES.get(role.strip().lower())
-    if known is None:
-        raise InputError(f"{where}: unknown role {role!r}; known are: {', '.join(ROLES)}")
-    return Turn(known, text)
+    return {**message, "role": role.strip().lower()} if isinstance(role, str) else message

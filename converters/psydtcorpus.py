@@ -31,10 +31,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from converters.chat import chat_turn
 from converters.cumulative import whole_records
 from converters.intake import Intake
 from mi_llm import jsonl
-from mi_llm.dialogue import Dialogue, Role, Turn
+from mi_llm.dialogue import Dialogue, Role
 from mi_llm.errors import InputError
 
 _ROLES: dict[str, Role] = {"user": "client", "assistant": "counselor"}
@@ -71,7 +72,7 @@ def _dialogue(path: Path, index: int, item: Any, intake: Intake) -> Dialogue:
     if not isinstance(messages, list) or not isinstance(item.get("id"), int | str):
         raise InputError(f'{where}: expected {{"id", "normalizedTag", "messages": [...]}}')
     turns = [
-        _turn(message, f"{where}, message {number}")
+        chat_turn(message, _ROLES, f"{where}, message {number}")
         for number, message in enumerate(messages, start=1)
         if not _is_system(message)
     ]
@@ -86,16 +87,6 @@ def _dialogue(path: Path, index: int, item: Any, intake: Intake) -> Dialogue:
 def _meta(item: dict[str, Any]) -> dict[str, Any]:
     topic = {"topic": item["normalizedTag"]} if "normalizedTag" in item else {}
     return {**topic, **{key: value for key, value in item.items() if key not in _NOT_META}}
-
-
-def _turn(message: Any, where: str) -> Turn:
-    role = message.get("role") if isinstance(message, dict) else None
-    text = message.get("content") if isinstance(message, dict) else None
-    if not isinstance(role, str) or not isinstance(text, str):
-        raise InputError(f'{where}: expected {{"role": "...", "content": "..."}} with texts')
-    if role not in _ROLES:
-        raise InputError(f"{where}: unknown role {role!r}; known are: system, {', '.join(_ROLES)}")
-    return Turn(_ROLES[role], text)
 
 
 def _refuse_prompt(where: str, dialogue: Dialogue) -> None:

@@ -15,6 +15,7 @@ from typing import Literal
 from mi_llm.alpaca import AlpacaRow
 from mi_llm.dialogue import Dialogue, Round
 from mi_llm.errors import InputError
+from mi_llm.validation import Columns
 
 Shape = Literal["round", "dialogue"]
 Placement = Literal["instruction", "system"]
@@ -71,6 +72,24 @@ class RowWriter:
         if self.too_long:
             raise InputError(_too_long_message(self.too_long))
 
+    def summary(self) -> Iterator[str]:
+        """Yield what was written, left aside and shortened."""
+        counts = self.counts
+        yield (
+            f"{counts['rows']:,} rows from {counts['dialogues']:,} dialogues; left aside: "
+            f"{counts['leading counselor turns']:,} leading counselor turns, "
+            f"{counts['trailing client turns']:,} trailing client turns"
+        )
+        if counts["shortened rows"]:
+            yield (
+                f"{counts['history rounds dropped']:,} oldest history rounds dropped from "
+                f"{counts['shortened rows']:,} rows to fit"
+            )
+        if counts["windows cut"]:
+            yield f"{counts['windows cut']:,} further windows cut to fit"
+        if self.without_round:
+            yield f"no round in: {', '.join(self.without_round)}"
+
     def _round_rows(self, name: str, rounds: tuple[Round, ...]) -> Iterator[AlpacaRow]:
         for last in range(len(rounds)):
             # A history that fitted for one round is at most one round too short for the next,
@@ -119,6 +138,11 @@ class RowWriter:
             "output": last.counselor,
             "history": history,
         }
+
+
+def columns(placement: Placement) -> Columns:
+    """Which key of the rows holds what, for dataset_info.json."""
+    return Columns(prompt=None, system="system") if placement == "system" else Columns()
 
 
 def _too_long_message(names: list[str]) -> str:

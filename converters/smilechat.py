@@ -23,10 +23,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from converters.chat import chat_turn
 from converters.intake import Intake
-from mi_llm.dialogue import Dialogue, Role, Turn
+from mi_llm.dialogue import Dialogue, Role
 from mi_llm.errors import InputError
 
 _ROLES: dict[str, Role] = {"client": "client", "counselor": "counselor"}
@@ -46,20 +46,6 @@ def _dialogue(file: Path, intake: Intake) -> Dialogue:
     messages = intake.json(file)
     if not isinstance(messages, list) or not messages:
         raise InputError(f'{file}: expected a list of {{"role", "content"}} that is not empty')
-    turns = [_turn(one, file, number) for number, one in enumerate(messages, start=1)]
-    return intake.dialogue(f"smilechat/{file.stem}", str(file), turns, {})
-
-
-def _turn(message: Any, file: Path, number: int) -> Turn:
-    role = message.get("role") if isinstance(message, dict) else None
-    text = message.get("content") if isinstance(message, dict) else None
-    if not isinstance(role, str) or not isinstance(text, str):
-        raise InputError(
-            f'{file}, turn {number}: expected {{"role": "...", "content": "..."}} with texts'
-        )
-    known = _ROLES.get(role)
-    if known is None:
-        raise InputError(
-            f"{file}, turn {number}: unknown role {role!r}; known are: {', '.join(_ROLES)}"
-        )
-    return Turn(known, text)
+    where = str(file)
+    turns = [chat_turn(one, _ROLES, where, number) for number, one in enumerate(messages, start=1)]
+    return intake.dialogue(f"smilechat/{file.stem}", where, turns, {})

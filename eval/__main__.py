@@ -8,13 +8,11 @@ from typing import Annotated
 import typer
 
 from mi_llm import cli, jsonl
+from mi_llm.cli import Output, Overwrite
 
 # Everything else is imported inside the commands, so that --help answers at once.
 
 app = cli.command_group("Predictions in; scores and the report out.")
-
-Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 
 
 @app.command()
@@ -25,7 +23,10 @@ def score(
     seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """BLEU-4 and ROUGE as LLaMA-Factory computes them, and with both sides stripped."""
+    """Score predictions: BLEU-4 and ROUGE.
+
+    As LLaMA-Factory computes them, and a second time with both sides stripped of white space.
+    """
     from eval.predictions import match, read_predictions, read_rows
     from eval.scoring import score as scored
     from mi_llm.stamp import stamped
@@ -65,7 +66,10 @@ def report(
     output: Output,
     overwrite: Overwrite = False,
 ) -> None:
-    """One self-contained HTML page: base against tuned, beside the paper's values."""
+    """Write the report: base against tuned.
+
+    One self-contained HTML page, with the paper's values beside ours.
+    """
     from eval.report import page
     from eval.runs import read_run
     from mi_llm.stamp import stamped

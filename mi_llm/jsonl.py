@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,15 @@ def dumped(value: Any, *, indent: int | None = None) -> str:
     except UnicodeEncodeError:
         return json.dumps(value, indent=indent)
     return text
+
+
+def array_text(values: Iterable[Any]) -> Iterator[str]:
+    """Yield the text of a JSON array piece by piece, one value a line."""
+    separator = "[\n"
+    for value in values:
+        yield separator + dumped(value)
+        separator = ",\n"
+    yield "[]\n" if separator == "[\n" else "\n]\n"
 
 
 def _dumps(value: Any, indent: int) -> str:

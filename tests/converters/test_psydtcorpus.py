@@ -117,7 +117,7 @@ def test_an_unknown_role_is_refused_with_the_known_ones(tmp_path: Path):
     broken = item(0, [])
     broken["messages"].append({"role": "旁白", "content": "x"})
     assert refusal(tmp_path, [broken]) == (
-        "item 0, message 2: unknown role '旁白'; known are: system, user, assistant"
+        "item 0, message 2: unknown role '旁白'; known are: user, assistant"
     )
 
 
