@@ -129,7 +129,9 @@ def mask_findings(
     if columns.response is None:
         return
     good = [row for row in rows if not list(row_findings([row], columns))]
-    targets = {hash((row.get(columns.query or ""), row[columns.response])) for row in good}
+    # The client's turn stands under the query, or under the prompt in rows without a fixed one.
+    asked = [key for key in (columns.query, columns.prompt) if key]
+    targets = {hash((row.get(key), row[columns.response])) for row in good for key in asked}
     earlier = [hash(tuple(pair)) for row in good for pair in row.get(columns.history or "") or ()]
     if not earlier:
         return

@@ -298,3 +298,18 @@ def test_findings_beyond_the_first_of_a_kind_are_one_line():
 def test_findings_at_the_limit_are_all_told():
     findings = [Finding("a", f"m{row}", row) for row in range(2)]
     assert list(summarised(findings, most=2)) == [" row 0: m0", " row 1: m1"]
+
+
+def test_rows_whose_instruction_is_the_clients_turn_are_known_as_round_rows_too():
+    rows = [
+        {"instruction": "我累。", "input": "", "output": "你累了。", "history": []},
+        {
+            "instruction": "嗯。",
+            "input": "",
+            "output": "说说。",
+            "history": [["我累。", "你累了。"]],
+        },
+    ]
+    assert list(mask_findings(rows, Columns(), mask_history=True)) == []
+    (finding,) = mask_findings(rows, Columns(), mask_history=False)
+    assert finding.kind == "mask_history"
