@@ -55,30 +55,41 @@ def page(runs: Sequence[Run]) -> str:
     )
 
 
-def _of(runs: Sequence[Run], model: str, *, base: bool) -> Run | None:
-    return next((run for run in runs if run.model == model and run.is_base == base), None)
+def _pairs(runs: Sequence[Run], models: Sequence[str]) -> dict[str, tuple[Run | None, Run | None]]:
+    """Label -> (base, tuned): one pair for each tuned run, or for a base model without any."""
+    pairs: dict[str, tuple[Run | None, Run | None]] = {}
+    for model in models:
+        own = [run for run in runs if run.model == model]
+        base = next((run for run in own if run.is_base), None)
+        tuned = [run for run in own if not run.is_base]
+        for run in tuned:
+            label = model if len(tuned) == 1 else f"{model}_{run.variant}"
+            pairs[label] = (base, run)
+        if not tuned:
+            pairs[model] = (base, None)
+    return pairs
 
 
 def _bars(runs: Sequence[Run], models: Sequence[str]) -> str:
-    def bar(model: str, measure: str, *, base: bool) -> Bar | None:
-        run = _of(runs, model, base=base)
+    def bar(run: Run | None, measure: str) -> Bar | None:
         if run is None:
             return None
         one = run.estimate(measure, strip=False)
         return Bar(one["mean"], one["low"], one["high"])
 
+    pairs = _pairs(runs, models)
     panels = {
         NAMES[measure]: {
-            model: (bar(model, measure, base=True), bar(model, measure, base=False))
-            for model in models
+            label: (bar(base, measure), bar(tuned, measure))
+            for label, (base, tuned) in pairs.items()
         }
         for measure in MEASURES
     }
     printed = {
         NAMES["bleu4"]: {
-            model: (PAPER_BLEU4[model].base, PAPER_BLEU4[model].tuned)
-            for model in models
-            if model in PAPER_BLEU4
+            label: (PAPER_BLEU4[run.model].base, PAPER_BLEU4[run.model].tuned)
+            for label, (base, tuned) in pairs.items()
+            if (run := tuned or base) and run.model in PAPER_BLEU4
         }
     }
     return figures.paired_bars(panels, printed=printed)

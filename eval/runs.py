@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from mi_llm.stamp import stamp_path
 _PREDICTIONS = "generated_predictions.jsonl"
 _SCORES = "scores.json"
 _LOSS = "trainer_log.jsonl"
+# glm4_base, llama3_chinese_lora, glm4_lora_dialogue; any other variant is one word.
+_NAME = re.compile(r"(?P<model>.+?)_(?P<variant>base|q?lora(?:_.+)?|[^_]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Run:
 
     Attributes:
         folder: As typed.
-        model: The folder's name before its last `_`: `glm4` of `glm4_lora/predict`.
+        model: The first part of the folder's name: `glm4` of `glm4_lora/predict`.
         variant: What follows it: `base`, or how the model was tuned.
         predictions: In row order.
         scores: The content of scores.json.
@@ -74,9 +77,10 @@ def read_run(folder: Path) -> Run:
             the rows that were scored have changed since.
     """
     home = folder.parent if folder.resolve().name == "predict" else folder
-    model, underscore, variant = home.resolve().name.rpartition("_")
-    if not underscore or not model:
+    named = _NAME.fullmatch(home.resolve().name)
+    if named is None:
         raise InputError(f"{folder}: name the run's folder <model>_<variant>/predict")
+    model, variant = named["model"], named["variant"]
     scores_path = folder / _SCORES
     if not scores_path.is_file():
         raise InputError(
@@ -104,20 +108,23 @@ def read_run(folder: Path) -> Run:
 
 
 def same_rows(runs: Sequence[Run]) -> Path:
-    """The rows file that all runs were scored on.
+    """A rows file that holds the rounds that all runs answer.
 
     Raises:
-        InputError: If the runs were scored on different rows; their numbers do not compare.
+        InputError: If the runs carry different labels; their numbers do not compare.
     """
-    first = runs[0]
-    wanted = first.stamps["scores"]["inputs"][str(first.rows)]
-    for run in runs:
-        if run.stamps["scores"]["inputs"][str(run.rows)] != wanted:
+    first, *others = runs
+    for run in others:
+        if _labels(run) != _labels(first):
             raise InputError(
-                f"{run.folder} was scored on {run.rows}, {first.folder} on {first.rows}: "
-                "their scores do not compare; report them apart"
+                f"{run.folder} answers {run.rows}, {first.folder} answers {first.rows}, and the "
+                "labels differ: their scores do not compare; report them apart"
             )
     return first.rows
+
+
+def _labels(run: Run) -> list[str]:
+    return [prediction.label.strip() for prediction in run.predictions]
 
 
 def _loss(path: Path) -> tuple[tuple[int, float], ...]:
