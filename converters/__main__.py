@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from converters import model_commands
 from mi_llm import cli, files
 from mi_llm.cli import Output, Overwrite
 from mi_llm.errors import InputError
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _DATASET_INFO = Path("dataset_info.json")
-_SAMPLE = Path("data/sample/train.json")
 _PROMPT = "counselor.v1"
 _CUTOFF = 2048
+_FAULTS_TOLD = 10
 
 app = cli.command_group("Dialogues in, Alpaca rows out; what the rows are checked and tried with.")
 
@@ -79,8 +80,10 @@ def convert(
         )
         if not source:
             details["inputs"] = {str(path): intake.digest.hexdigest()}
-    for fault in intake.bad:
+    for fault in intake.bad[:_FAULTS_TOLD]:
         print(f"left out: {fault}", file=sys.stderr)
+    if len(intake.bad) > _FAULTS_TOLD:
+        print(f"left out: {len(intake.bad):,} in all, listed in the stamp", file=sys.stderr)
     print(
         f"{output}: {counts['dialogues']:,} dialogues, {counts['turns']:,} turns; "
         f"{intake.summary()}"
@@ -276,37 +279,8 @@ def check(
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
 
 
-@app.command()
-def stand_in(
-    family: Annotated[str, typer.Argument(help="baichuan2, glm4 or llama3_chinese.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
-    text: Annotated[
-        Path, typer.Option(help="Conversations (mi_conversations format) to learn a little from.")
-    ] = _SAMPLE,
-    steps: Annotated[int, typer.Option(min=0, help="Steps of language-model warm-up.")] = 300,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same weights.")] = 0,
-    overwrite: Overwrite = False,
-) -> None:
-    """Make a tiny model to try the recipes with on a CPU.
-
-    It has the base model's architecture, special tokens and chat template, and no ability.
-    """
-    from converters import stand_ins
-    from mi_llm.stamp import write_stamp
-
-    made = stand_ins.make(family, output, text=text, steps=steps, seed=seed, overwrite=overwrite)
-    write_stamp(
-        output,
-        inputs=[text],
-        counts={"parameters": made.parameters, "vocabulary": made.vocabulary, "steps": steps},
-        packages=["torch", "transformers", "tokenizers", "sentencepiece"],
-        stand_in=family,
-        seed=seed,
-    )
-    print(
-        f"{output}: {family} stand-in, {made.parameters:,} parameters, "
-        f"{made.vocabulary:,} tokens, warm-up loss {made.first_loss:.2f} -> {made.last_loss:.2f}"
-    )
+app.command()(model_commands.baichuan2)
+app.command()(model_commands.stand_in)
 
 
 if __name__ == "__main__":

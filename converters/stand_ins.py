@@ -6,7 +6,7 @@ say nothing about the real model.
 
 | family | architecture | tokenizer |
 |---|---|---|
-| baichuan2 | Llama (the converted form that the recipes use) | SentencePiece BPE, byte fallback |
+| baichuan2 | Llama (converted, as the recipes' copy is) | SentencePiece BPE, byte fallback |
 | glm4 | GLM | byte-level BPE |
 | llama3_chinese | Llama | byte-level BPE |
 """
@@ -14,14 +14,16 @@ say nothing about the real model.
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from converters import mi_conversations, warm_up
+from converters import baichuan2, mi_conversations, warm_up
+from converters.baichuan2_layout import original_shapes
 from converters.intake import Intake
-from mi_llm import files
+from mi_llm import files, jsonl
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,11 +59,6 @@ _LLAMA3_CHAT = (
     "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n"
     "{{ m['content'] }}<|eot_id|>{% endfor %}"
     "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
-)
-_BAICHUAN2_CHAT = (
-    "{% for m in messages %}{% if m['role'] == 'user' %}<reserved_106>{% elif m['role'] == "
-    "'assistant' %}<reserved_107>{% endif %}{{ m['content'] }}{% endfor %}"
-    "{% if add_generation_prompt %}<reserved_107>{% endif %}"
 )
 # In Baichuan2 <reserved_106> and <reserved_107>, which mark the two speakers, are 195 and 196.
 _BAICHUAN2_FIRST_RESERVED = 195 - 106
@@ -152,8 +149,42 @@ def _llama3_chinese(lines: list[str], _: Path) -> tuple[PreTrainedTokenizerFast,
 
 
 def _baichuan2(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+    import torch
+    from transformers import LlamaForCausalLM, LlamaTokenizerFast
+
+    with tempfile.TemporaryDirectory() as name:
+        _write_original_baichuan2(lines, Path(name))
+        baichuan2.write_llama(baichuan2.read_checkpoint(Path(name)), folder)
+    model = LlamaForCausalLM.from_pretrained(folder, torch_dtype=torch.float32)
+    return LlamaTokenizerFast.from_pretrained(folder), model
+
+
+def _write_original_baichuan2(lines: list[str], folder: Path) -> None:
+    """An untrained checkpoint in the layout that Baichuan2-7B is published in."""
+    import torch
+    from safetensors.torch import save_file
+
+    vocabulary = _sentencepiece(lines)
+    (folder / "tokenizer.model").write_bytes(vocabulary)
+    tokens = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
+    ids = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    size = _pieces(vocabulary)
+    config = {**_SHAPE, **ids, "model_type": "baichuan", "vocab_size": size, "rms_norm_eps": 1e-6}
+    for name, facts in (
+        ("config.json", config),
+        ("tokenizer_config.json", tokens),
+        ("generation_config.json", ids),
+    ):
+        (folder / name).write_text(jsonl.dumped(facts), encoding="utf-8")
+    weights = {
+        name: torch.randn(shape) * 0.02 if len(shape) > 1 else torch.ones(shape)
+        for name, shape in original_shapes(config).items()
+    }
+    save_file(weights, folder / "model.safetensors")
+
+
+def _sentencepiece(lines: list[str]) -> bytes:
     import sentencepiece
-    from transformers import LlamaTokenizerFast
 
     reserved = [f"<unused_{number}>" for number in range(3, _BAICHUAN2_FIRST_RESERVED)]
     reserved += [f"<reserved_{number}>" for number in range(130)]
@@ -174,18 +205,13 @@ def _baichuan2(lines: list[str], folder: Path) -> tuple[PreTrainedTokenizerFast,
         num_threads=1,
         minloglevel=2,
     )
-    vocabulary = folder / "tokenizer.model"
-    vocabulary.write_bytes(trained.getvalue())
-    tokenizer = LlamaTokenizerFast(
-        vocab_file=str(vocabulary),
-        legacy=False,
-        add_bos_token=False,
-        add_eos_token=False,
-        add_prefix_space=False,
-        pad_token="<unk>",  # noqa: S106 a token of a tokenizer, no secret
-        chat_template=_BAICHUAN2_CHAT,
-    )
-    return tokenizer, _llama(tokenizer, rope_theta=10000.0)
+    return trained.getvalue()
+
+
+def _pieces(vocabulary: bytes) -> int:
+    import sentencepiece
+
+    return int(sentencepiece.SentencePieceProcessor(model_proto=vocabulary).get_piece_size())
 
 
 def _byte_level(lines: Iterable[str], special: list[str], chat: str) -> PreTrainedTokenizerFast:

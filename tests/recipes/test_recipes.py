@@ -11,10 +11,10 @@ from mi_llm.recipe import load_recipe
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "llamafactory_configs"
-MODELS = ("baichuan2", "glm4", "llama3_chinese")
+MODELS = ("baichuan2", "glm4", "llama3_chinese", "qwen3")
 FAMILIES = {
-    "": ("lora",),
-    "predict": ("base", "lora"),
+    "": ("lora", "qlora", "lora_dialogue"),
+    "predict": ("base", "lora", "lora_dialogue"),
     "export": ("lora",),
     "api": ("lora",),
 }
@@ -38,7 +38,7 @@ def test_every_recipe_belongs_to_a_family():
         for model in MODELS
     }
     assert set(ALL) == expected
-    assert len(ALL) == 15
+    assert len(ALL) == 32
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,8 @@ def test_members_of_a_family_differ_in_their_first_block_only(folder, kind):
     members = [blocks(FOLDER / folder / f"{model}_{kind}.yaml") for model in MODELS]
     for _, first, *_ in members:
         assert set(yaml.safe_load(first.partition("\n")[2])) <= FIRST_BLOCK
-    assert members[0][2:] == members[1][2:] == members[2][2:]
+    assert all(member[2:] == members[0][2:] for member in members)
+    assert len(members) == 4
     assert len(members[0]) > 2
 
 
@@ -80,8 +81,9 @@ def test_lora_recipes_have_the_papers_settings():
         "plot_loss": True,
     }
     for model in MODELS:
-        settings = yaml.safe_load((FOLDER / f"{model}_lora.yaml").read_text())
-        assert {key: settings.get(key) for key in paper} == paper
+        for kind in FAMILIES[""]:
+            settings = yaml.safe_load((FOLDER / f"{model}_{kind}.yaml").read_text())
+            assert {key: settings.get(key) for key in paper} == paper
 
 
 def test_every_dataset_that_a_recipe_names_is_registered_with_all_columns():
@@ -90,14 +92,12 @@ def test_every_dataset_that_a_recipe_names_is_registered_with_all_columns():
     for path in ALL:
         recipe = load_recipe(path)
         named.update([*recipe.names("dataset"), *recipe.names("eval_dataset")])
-    assert named == {"mi_train", "mi_test_rounds"}
+    assert named == {"mi_train", "mi_train_dialogues", "mi_test_rounds", "mi_test_rounds_system"}
+    rest = {"query": "input", "response": "output", "history": "history"}
     for name in [*named, "mi_sample_train", "mi_sample_test"]:
-        assert info[name]["columns"] == {
-            "prompt": "instruction",
-            "query": "input",
-            "response": "output",
-            "history": "history",
-        }
+        at_head = name in ("mi_train_dialogues", "mi_test_rounds_system")
+        prompt = {"system": "system"} if at_head else {"prompt": "instruction"}
+        assert info[name]["columns"] == rest | prompt
 
 
 def test_the_header_says_how_the_recipe_is_run_as_people_type_it():
@@ -122,7 +122,8 @@ def test_llamafactory_parses_the_recipe(path):
         assert finetuning.finetuning_type == "lora"
         assert generating.do_sample is (path.parent.name != "predict")
         if "do_train" in settings:
-            assert data.mask_history is True
+            assert data.mask_history is not path.stem.endswith("_dialogue")
+            assert model.quantization_bit == (4 if path.stem.endswith("_qlora") else None)
     else:
         model, _, _, generating = hparams.get_infer_args(settings)
     assert model.model_name_or_path == settings["model_name_or_path"]
