@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 def test_the_tree_names_every_module_and_only_what_exists(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     tree = next(block for block in text.split("```") if "Makefile  " in block)
-    folder, named = ROOT, set()
+    folder = ROOT
+    named: set[Path] = set()
     for line in filter(None, tree.splitlines()):
         words = line.split()
         if line.startswith(" " * 10):  # the list of further readers
