@@ -14,6 +14,19 @@ from tests.pipeline.llamafactory import ROOT
 pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 
+def made(folder):
+    """What `make -f demo.mk` prints there, started as from a shell: not as a child of make."""
+    inherited = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    return subprocess.run(
+        ["make", "-j2", "-f", "demo.mk", f"VENV={Path(sys.executable).parent.parent}"],
+        cwd=folder,
+        env={key: value for key, value in os.environ.items() if key not in inherited},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """A copy of the tracked files in which the demo has run."""
@@ -26,11 +39,7 @@ def demo(tmp_path_factory):
         if (ROOT / name).exists():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, clone / name, follow_symlinks=False)
-    environment = {key: value for key, value in os.environ.items() if key != "MAKEFLAGS"}
-    done = subprocess.run(
-        ["make", "-j2", "-f", "demo.mk", f"VENV={Path(sys.executable).parent.parent}"],
-        cwd=clone, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
+    done = made(clone)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("report: reports/demo/report.html")
     return clone
@@ -65,8 +74,5 @@ def test_the_report_needs_nothing_from_outside_itself(demo):
 
 
 def test_a_second_call_makes_nothing_again(demo):
-    done = subprocess.run(
-        ["make", "-f", "demo.mk", f"VENV={Path(sys.executable).parent.parent}"],
-        cwd=demo, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = made(demo)
     assert done.stdout == "report: reports/demo/report.html\n"
