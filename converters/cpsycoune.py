@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.intake import Intake
+from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Role, Turn
 from mi_llm.errors import InputError
 
@@ -41,11 +42,8 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
 
 
 def _dialogue(file: Path, intake: Intake) -> Dialogue:
-    lines = intake.json(file)
-    if not isinstance(lines, list) or not lines:
-        raise InputError(
-            f'{file}: expected a list ["求助者：...", "支持者：...", ...] that is not empty'
-        )
+    expected = 'a list ["求助者：...", "支持者：...", ...]'
+    lines = jsonl.full_list(file, intake.json(file), expected)
     turns = [_turn(line, f"{file}, turn {number}") for number, line in enumerate(lines, start=1)]
     topic = file.parent.resolve().name
     return intake.dialogue(f"cpsycoune/{topic}/{file.stem}", str(file), turns, {"topic": topic})

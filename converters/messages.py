@@ -43,7 +43,7 @@ from typing import Any
 
 from converters.cumulative import whole_records
 from converters.intake import Intake
-from mi_llm import files, jsonl
+from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Role, Turn
 from mi_llm.errors import InputError
 
@@ -109,9 +109,7 @@ def _all_found(path: Path) -> Iterator[_Found]:
 
 def _records(path: Path) -> _Records:
     """A function that gives each record of a file with its place, as often as it is called."""
-    with files.reading(path) as stream:
-        is_array = stream.read(64).decode("utf-8-sig", "ignore").lstrip()[:1] == "["
-    if not is_array:
+    if not jsonl.is_array(path):
         return lambda: (
             (f"{path}:{line}", partial(jsonl.parsed_line, path, line, data))
             for line, _, data in jsonl.raw_lines(path)

@@ -52,9 +52,8 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
         InputError: If the file is not in this format or a dialogue cannot be read.
     """
     conversations = jsonl.read_json(path)
-    if not isinstance(conversations, list) or not conversations:
-        raise InputError(f'{path}: expected a list of {{"conversations": [...]}} that is not empty')
-    for index, conversation in enumerate(conversations):
+    expected = 'a list of {"conversations": [...]}'
+    for index, conversation in enumerate(jsonl.full_list(path, conversations, expected)):
         yield from intake.attempt(_dialogue, path, index, conversation, intake)
 
 

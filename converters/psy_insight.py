@@ -51,9 +51,8 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
         InputError: If the file is not in this format or a dialogue cannot be read.
     """
     sessions = jsonl.read_json(path)
-    if not isinstance(sessions, list) or not sessions:
-        raise InputError(f'{path}: expected a list of {{"dialog_id", "dialog"}} that is not empty')
-    for index, session in enumerate(sessions):
+    expected = 'a list of {"dialog_id", "dialog"}'
+    for index, session in enumerate(jsonl.full_list(path, sessions, expected)):
         yield from intake.attempt(_dialogue, f"{path}: session {index}", session, intake)
 
 

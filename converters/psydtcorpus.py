@@ -50,9 +50,7 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
     Raises:
         InputError: If the file is not in this format or a dialogue cannot be read.
     """
-    items = jsonl.read_json(path)
-    if not isinstance(items, list) or not items:
-        raise InputError(f'{path}: expected a list of {{"id", "messages"}} that is not empty')
+    items = jsonl.full_list(path, jsonl.read_json(path), 'a list of {"id", "messages"}')
     for index, item in whole_records(enumerate(items), _spoken, intake):
         yield from intake.attempt(_dialogue, path, index, item, intake)
 

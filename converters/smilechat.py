@@ -26,8 +26,8 @@ from pathlib import Path
 
 from converters.chat import chat_turn
 from converters.intake import Intake
+from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Role
-from mi_llm.errors import InputError
 
 _ROLES: dict[str, Role] = {"client": "client", "counselor": "counselor"}
 
@@ -43,9 +43,7 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
 
 
 def _dialogue(file: Path, intake: Intake) -> Dialogue:
-    messages = intake.json(file)
-    if not isinstance(messages, list) or not messages:
-        raise InputError(f'{file}: expected a list of {{"role", "content"}} that is not empty')
+    messages = jsonl.full_list(file, intake.json(file), 'a list of {"role", "content"}')
     where = str(file)
     turns = [chat_turn(one, _ROLES, where, number) for number, one in enumerate(messages, start=1)]
     return intake.dialogue(f"smilechat/{file.stem}", where, turns, {})

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from mi_llm import files, jsonl
+from mi_llm import jsonl
 from mi_llm.errors import InputError
 
 
@@ -44,7 +44,7 @@ def read_objects(path: Path) -> list[Any]:
     Raises:
         InputError: If the file is missing, unreadable, or holds no row.
     """
-    if files.read_text(path).lstrip().startswith("["):
+    if jsonl.is_array(path):
         rows = jsonl.read_json(path)
     else:
         rows = [value for _, value in jsonl.read_lines(path)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,23 @@ def parsed(path: Path, text: str, *, line: int | None = None) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(_not_json(path, error, line=line)) from None
+
+
+def full_list(path: Path, value: Any, expected: str) -> list[Any]:
+    """The value of a file that must be a list with something in it.
+
+    Raises:
+        InputError: If it is not, naming what was expected: `a list of {"id", "messages"}`.
+    """
+    if not isinstance(value, list) or not value:
+        raise InputError(f"{path}: expected {expected} that is not empty")
+    return value
+
+
+def is_array(path: Path) -> bool:
+    """Whether a file begins as a JSON array, rather than as JSON Lines."""
+    with files.reading(path) as stream:
+        return stream.read(1 << 16).removeprefix(BOM_UTF8).lstrip().startswith(b"[")
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
