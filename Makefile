@@ -32,12 +32,23 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 demo: $(READY)  ## From sample dialogues to a report with tiny stand-in models (minutes, CPU)
 	@$(MAKE) --no-print-directory -j2 -f demo.mk VENV=$(VENV)
 
+.PHONY: doctor
+doctor: $(READY)  ## What is installed, GPU, hub, disk: a line each, with the remedy
+	@$(BIN)/python -m mi_llm doctor --pins $(CONSTRAINTS)
+
 .PHONY: train
-train: $(READY)  ## Check the data of RECIPE=configs/NAME.yaml, then train or predict with it
+train: $(READY)  ## Look at all that RECIPE=configs/NAME.yaml needs, then train or predict with it
 	@test -n "$(RECIPE)" || { echo "usage: make train RECIPE=configs/glm4_lora.yaml [ARGS='key=value ...']" >&2; exit 2; }
-	$(BIN)/python -m converters check --recipe $(RECIPE) $(ARGS:%=--override %)
+	$(BIN)/python -m mi_llm preflight $(RECIPE) $(ARGS)
 	$(BIN)/llamafactory-cli train $(RECIPE) $(ARGS)
 	$(BIN)/python -m mi_llm stamp $(RECIPE) $(ARGS)
+
+.PHONY: export
+export: $(READY)  ## Merge an adapter, RECIPE=configs/export/NAME.yaml, and write the model card
+	@test -n "$(RECIPE)" || { echo "usage: make export RECIPE=configs/export/glm4_lora.yaml [ARGS='key=value ...']" >&2; exit 2; }
+	$(BIN)/python -m mi_llm preflight $(RECIPE) $(ARGS)
+	$(BIN)/llamafactory-cli export $(RECIPE) $(ARGS)
+	$(BIN)/python -m mi_llm card $(RECIPE) $(ARGS)
 
 .PHONY: check
 check: $(READY)  ## Lint, types and layers; changes nothing
@@ -62,6 +73,10 @@ test-all: $(READY)  ## What `make test` leaves out: the long real runs
 .PHONY: bench-convert
 bench-convert: $(READY)  ## CPU and memory of converting 55,000 files, against parsing them alone
 	$(BIN)/python benchmarks/convert.py $(ARGS)
+
+.PHONY: bench-train
+bench-train: $(READY)  ## Training speed and memory at full size, random weights; needs a GPU
+	$(BIN)/python benchmarks/train.py $(ARGS)
 
 .PHONY: clean
 clean:  ## Remove what `make demo` made; .venv, data and saves of your own stay

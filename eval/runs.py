@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +133,17 @@ def _loss(path: Path) -> tuple[tuple[int, float], ...]:
     # A resumed training writes a step again: its last line counts.
     steps = {
         int(value["current_steps"]): float(value["loss"])
-        for _, value in jsonl.read_lines(path)
-        if isinstance(value, dict) and value.get("loss") is not None
+        for value in _log_entries(path)
+        if value.get("loss") is not None
     }
     return tuple(sorted(steps.items()))
+
+
+def _log_entries(path: Path) -> Iterator[dict[str, Any]]:
+    for number, _, data in jsonl.raw_lines(path):
+        try:
+            value = jsonl.parsed_line(path, number, data)
+        except InputError:  # the line that a killed training was writing
+            continue
+        if isinstance(value, dict):
+            yield value

@@ -2,33 +2,93 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mi_llm import cli
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mi_llm.readiness import Line
+
+Recipe = Annotated[Path, typer.Argument(help="The recipe, a YAML of llamafactory_configs/.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="The key=value words typed behind it.")]
+
 app = cli.command_group("What surrounds a run of llamafactory-cli.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `stamp` a command of its own while it is the only one."""
+@app.command()
+def doctor(
+    recipes: Annotated[
+        Path, typer.Option(help="Folder of recipes, whose base models are looked at.")
+    ] = Path("llamafactory_configs"),
+    pins: Annotated[
+        Path, typer.Option(help="Constraints file that the packages should be as in.")
+    ] = Path("constraints/pins.txt"),
+) -> None:
+    """Look at this machine: packages, GPU, templates, tokenizers, fonts, disk, hub.
+
+    Nothing is fetched. Exit code 1 if there is a problem.
+    """
+    from mi_llm.doctor import doctor as looked_at
+    from mi_llm.recipe import load_recipe
+
+    _quiet()
+    _tell(looked_at([load_recipe(path) for path in sorted(recipes.glob("*.yaml"))], pins))
 
 
 @app.command()
-def stamp(
-    recipe: Annotated[Path, typer.Argument(help="The recipe that was run.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="The key=value words typed behind it.")
-    ] = None,
-) -> None:
+def preflight(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Look, before a run, at all that would end it badly. Exit code 1 if there is a problem.
+
+    Versions, settings, tokenizer, template, data, lengths, adapter, disk; an incomplete newest
+    checkpoint is set aside.
+    """
+    from mi_llm.preflight import preflight as looked_at
+    from mi_llm.recipe import load_recipe
+
+    _quiet()
+    _tell(looked_at(load_recipe(recipe, overrides or [])))
+
+
+@app.command()
+def stamp(recipe: Recipe, overrides: Overrides = None) -> None:
     """Record beside a finished run what it was run with: <output_dir>.stamp.json."""
     from mi_llm.recipe import load_recipe
     from mi_llm.run import stamp_run
 
     print(stamp_run(load_recipe(recipe, overrides or [])))
+
+
+@app.command()
+def card(recipe: Recipe, overrides: Overrides = None) -> None:
+    """Write the model card of a merged model: <export_dir>/README.md.
+
+    Licence, naming rule, data, settings, limits, as far as stamps know them.
+    """
+    from mi_llm.card import write_card
+    from mi_llm.recipe import load_recipe
+
+    print(write_card(load_recipe(recipe, overrides or [])))
+
+
+def _quiet() -> None:
+    """Let the libraries say errors only: what they found stands in our own lines."""
+    os.environ.setdefault("LLAMAFACTORY_VERBOSITY", "ERROR")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+
+def _tell(lines: Iterable[Line]) -> None:
+    problems = 0
+    for line in lines:
+        print(line, flush=True)
+        problems += line.state == "problem"
+    if problems:
+        raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
 
 
 if __name__ == "__main__":

@@ -8,16 +8,25 @@ from pathlib import Path
 
 from mi_llm import alpaca, validation
 from mi_llm.recipe import Recipe
+from mi_llm.rendering import Rendering
 from mi_llm.validation import Columns, Finding
 
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What was found in one file of rows."""
+    """What was found in one file of rows.
+
+    Attributes:
+        path: The file.
+        rows: How many it holds.
+        findings: What is wrong with it.
+        trained: Whether a recipe trains on it.
+    """
 
     path: Path
     rows: int
     findings: tuple[Finding, ...]
+    trained: bool = False
 
     def lines(self) -> Iterator[str]:
         """Yield a line per finding, many of a kind cut short, and a closing line."""
@@ -33,6 +42,7 @@ def file_report(
     *,
     recipes: Sequence[Recipe] = (),
     trained: bool = True,
+    rendering: Rendering | None = None,
 ) -> FileReport:
     """Check a file of Alpaca rows.
 
@@ -41,6 +51,7 @@ def file_report(
         columns: As dataset_info.json lists them; None takes the usual ones.
         recipes: Recipes that will train or predict on these rows.
         trained: Whether the recipes train on them, if they train at all.
+        rendering: Counts tokens against the recipes' `cutoff_len`; None leaves lengths unchecked.
 
     Raises:
         InputError: If the file cannot be read or holds no row.
@@ -54,11 +65,16 @@ def file_report(
     ]
     for recipe in recipes:
         findings += _recipe_findings(recipe, rows, columns, trained=trained and recipe.trains)
-    return FileReport(path, len(rows), tuple(findings))
+        if rendering:
+            findings += validation.length_findings(
+                rows, columns, rendering.tokens, most=recipe.cutoff_len
+            )
+    trains = trained and any(recipe.trains for recipe in recipes)
+    return FileReport(path, len(rows), tuple(findings), trains)
 
 
-def recipe_reports(recipe: Recipe) -> Iterator[FileReport]:
-    """Check every dataset that a recipe names.
+def recipe_reports(recipe: Recipe, rendering: Rendering | None = None) -> Iterator[FileReport]:
+    """Check every dataset that a recipe names, the lengths too if a rendering is given.
 
     Raises:
         InputError: If a dataset is unknown, or its file is missing or cannot be read.
@@ -66,7 +82,11 @@ def recipe_reports(recipe: Recipe) -> Iterator[FileReport]:
     trained = recipe.names("dataset")
     for dataset in recipe.datasets().values():
         yield file_report(
-            dataset.path, dataset.columns, recipes=[recipe], trained=dataset.name in trained
+            dataset.path,
+            dataset.columns,
+            recipes=[recipe],
+            trained=dataset.name in trained,
+            rendering=rendering,
         )
 
 

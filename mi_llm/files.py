@@ -93,6 +93,12 @@ def refuse_existing_folder(path: Path, *, overwrite: bool) -> None:
             raise InputError(f"{path}: exists; add --overwrite to replace it")
 
 
+def free_bytes(path: Path) -> int:
+    """Free bytes on the disk where `path` is or will be made."""
+    there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    return shutil.disk_usage(there).free
+
+
 @contextmanager
 def whole(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
     """Open a UTF-8 text file for writing that appears at `path` only when the block ends well.

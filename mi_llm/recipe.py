@@ -16,6 +16,7 @@ from mi_llm.errors import InputError
 from mi_llm.validation import Columns
 
 DATASET_INFO = "dataset_info.json"
+_CUTOFF = 2048  # LLaMA-Factory's default
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
@@ -65,11 +66,16 @@ class Recipe:
             raise InputError(f"{self.path}: names no output_dir")
         return Path(folder)
 
+    @property
+    def cutoff_len(self) -> int:
+        """The most tokens of a row; what is over it LLaMA-Factory cuts off without a word."""
+        return int(self.settings.get("cutoff_len", _CUTOFF))
+
     def names(self, key: str) -> list[str]:
-        """The dataset names under `dataset` or `eval_dataset`."""
+        """The names under `dataset`, `eval_dataset` or `adapter_name_or_path`."""
         value = self.settings.get(key) or []
         if not isinstance(value, str | list):
-            raise InputError(f"{self.path}: {key}: {value!r} is no dataset's name")
+            raise InputError(f"{self.path}: {key}: {value!r} is no name")
         words = value.split(",") if isinstance(value, str) else value
         return [str(word).strip() for word in words]
 
@@ -79,9 +85,11 @@ class Recipe:
         Raises:
             InputError: If one is not in dataset_info.json, or is not a plain Alpaca file.
         """
+        named = [*self.names("dataset"), *self.names("eval_dataset")]
+        if not named:
+            return {}
         info_path = Path(str(self.settings.get("dataset_dir", "data"))) / DATASET_INFO
         info = read_dataset_info(info_path)
-        named = [*self.names("dataset"), *self.names("eval_dataset")]
         for name in named:
             if name not in info:
                 raise InputError(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from mi_llm.alpaca import AlpacaRow
 
 # datasets reads JSON Lines in blocks of this many bytes (plus the rest of the line), and the
 # first block decides the type of every column (packaged_modules/json/json.py, `chunksize`).
@@ -151,6 +153,30 @@ def mask_findings(
         )
 
 
+def length_findings(
+    rows: Sequence[Any], columns: Columns, tokens: Callable[[AlpacaRow], int], *, most: int
+) -> Iterator[Finding]:
+    """Yield the rows that LLaMA-Factory would cut, which it does without a word.
+
+    Args:
+        rows: Rows; those that have findings of their own are passed over.
+        columns: Which key of a row holds what.
+        tokens: A row's length, `mi_llm.rendering.Rendering.tokens`.
+        most: The recipe's `cutoff_len`.
+    """
+    for number, row in enumerate(rows):
+        if list(row_findings([row], columns)):
+            continue
+        length = tokens(_usual(row, columns))
+        if length > most:
+            yield Finding(
+                "length",
+                f"{length:,} tokens, which would be cut to cutoff_len {most:,}; "
+                "write the rows with --fit TOKENIZER:TEMPLATE",
+                number,
+            )
+
+
 def summarised(findings: Iterable[Finding], *, most: int = 5) -> Iterator[str]:
     """Yield a line per finding, and one line for all beyond the first `most` of a kind."""
     counts: Counter[str] = Counter()
@@ -162,6 +188,19 @@ def summarised(findings: Iterable[Finding], *, most: int = 5) -> Iterator[str]:
     for kind, count in counts.items():
         if count > most:
             yield f": and {count - most:,} more with the same fault ({kind})"
+
+
+def _usual(row: Mapping[str, Any], columns: Columns) -> AlpacaRow:
+    """A row of a dataset, whatever its keys, as LLaMA-Factory reads it."""
+    usual: AlpacaRow = {
+        "instruction": row.get(columns.prompt or "") or "",
+        "input": row.get(columns.query or "") or "",
+        "output": row.get(columns.response or "") or "",
+        "history": row.get(columns.history or "") or [],
+    }
+    if columns.system and row.get(columns.system):
+        usual["system"] = row[columns.system]
+    return usual
 
 
 def _missing_keys(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:

@@ -109,3 +109,10 @@ def test_a_value_that_json_has_no_form_for_is_stamped_as_text(folder: Path):
     assert stamped(stamp_run(recipe(folder, since="2024-05-01")))["settings"]["since"] == (
         "2024-05-01"
     )
+
+
+def test_secrets_stay_out_of_the_stamp(folder: Path):
+    made = recipe(folder, "hf_hub_token=hf_abc", "swanlab_api_key=abc", "ms_hub_token=ms_abc")
+    text = stamp_run(made).read_text(encoding="utf-8")
+    assert "abc" not in text.replace("ba7816bf", "")
+    assert '"overrides": []' in text

@@ -7,6 +7,7 @@ import pytest
 
 from eval.similarity import MEASURES
 from tests.pipeline.llamafactory import ROOT, factory, module
+from tests.pipeline.rows import write_sample_rows
 
 pytestmark = pytest.mark.train
 
@@ -32,36 +33,25 @@ def assert_means_equal_llamafactorys(folder, scores):
 
 
 @pytest.fixture(scope="module")
-def sample_rows(tmp_path_factory):
-    """A folder with sample rows registered in a dataset_info.json of its own."""
+def few_rows(tmp_path_factory):
+    """A folder of sample rows, with 16 rows to predict."""
     folder = tmp_path_factory.mktemp("rows")
-    for name in ("train", "test"):
-        dialogues = folder / f"{name}.jsonl"
-        module(
-            "converters", "convert", "mi_conversations", f"data/sample/{name}.json", "-o", dialogues
-        )
-        module("converters", "alpaca", dialogues, "-o", folder / f"{name}.json")
-    info = json.loads((ROOT / "dataset_info.json").read_text())
-    for dataset, name in (("mi_sample_train", "train"), ("mi_sample_test", "test")):
-        info[dataset]["file_name"] = f"{name}.json"
-    (folder / "dataset_info.json").write_text(json.dumps(info))
-    rows = json.loads((folder / "test.json").read_text(encoding="utf-8"))[:16]
-    (folder / "test.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    write_sample_rows(folder, test_rows=16)
     return folder
 
 
 def test_a_recipe_trains_and_predicts_and_our_scores_are_llamafactorys(
-    stand_ins, sample_rows, tmp_path
+    stand_ins, few_rows, tmp_path
 ):
     model = f"model_name_or_path={stand_ins['glm4']}"
     adapter, folder = tmp_path / "glm4_lora", tmp_path / "glm4_lora" / "predict"
     factory(
-        "train", "configs/glm4_lora.yaml", model, *CPU, f"dataset_dir={sample_rows}",
+        "train", "configs/glm4_lora.yaml", model, *CPU, f"dataset_dir={few_rows}",
         "dataset=mi_sample_train", "max_samples=24", "num_train_epochs=1", "logging_steps=1",
         f"output_dir={adapter}",
     )  # fmt: skip
     predict = (
-        model, *CPU, f"dataset_dir={sample_rows}", "eval_dataset=mi_sample_test",
+        model, *CPU, f"dataset_dir={few_rows}", "eval_dataset=mi_sample_test",
         "max_new_tokens=24", f"adapter_name_or_path={adapter}", f"output_dir={folder}",
     )  # fmt: skip
     factory("train", "configs/predict/glm4_lora.yaml", *predict)
@@ -69,7 +59,7 @@ def test_a_recipe_trains_and_predicts_and_our_scores_are_llamafactorys(
     scores = folder / "scores.json"
     printed = module(
         "eval", "score", folder / "generated_predictions.jsonl",
-        "--rows", sample_rows / "test.json", "-o", scores,
+        "--rows", few_rows / "test.json", "-o", scores,
     )  # fmt: skip
     assert "16 rounds of 2 dialogues" in printed
     assert "bleu4|tok:char|smooth:nltk-m3|agg:sentence-mean|strip:no" in printed
