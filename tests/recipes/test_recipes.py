@@ -22,7 +22,8 @@ FIRST_BLOCK = {
     "model_name_or_path", "model_revision", "template", "adapter_name_or_path", "output_dir",
     "export_dir",
 }  # fmt: skip
-ALL = sorted(FOLDER.rglob("*.yaml"))
+ALL = sorted(path for path in FOLDER.rglob("*.yaml") if path.parent.name != "multi_gpu")
+# multi_gpu/ has test_multi_gpu_recipes.py.
 
 
 def blocks(path):
