@@ -32,6 +32,10 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 demo: $(READY)  ## From sample dialogues to a report with tiny stand-in models (minutes, CPU)
 	@$(MAKE) --no-print-directory -j2 -f demo.mk VENV=$(VENV)
 
+.PHONY: data
+data: $(READY)  ## Transcribe corpora into MI rows: SOURCES=FORMAT:PATH MODEL=NAME; see data.mk
+	@$(MAKE) --no-print-directory -f data.mk VENV=$(VENV)
+
 .PHONY: doctor
 doctor: $(READY)  ## What is installed, GPU, hub, disk: a line each, with the remedy
 	@$(BIN)/python -m mi_llm doctor --pins $(CONSTRAINTS)
@@ -73,6 +77,10 @@ test-all: $(READY)  ## What `make test` leaves out: the long real runs
 .PHONY: bench-convert
 bench-convert: $(READY)  ## CPU and memory of converting 55,000 files, against parsing them alone
 	$(BIN)/python benchmarks/convert.py $(ARGS)
+
+.PHONY: bench-llm
+bench-llm: $(READY)  ## Requests to a model at once, against one after another
+	$(BIN)/python benchmarks/llm.py $(ARGS)
 
 .PHONY: bench-train
 bench-train: $(READY)  ## Training speed and memory at full size, random weights; needs a GPU

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from converters import model_commands
+from converters import llm_commands, model_commands, review_command
 from mi_llm import cli, files
 from mi_llm.cli import Output, Overwrite
 from mi_llm.errors import InputError
@@ -54,8 +54,8 @@ def convert(
     """Turn a corpus into dialogues, one JSON object a line."""
     from converters.corpora import CORPORA
     from converters.intake import Intake, take_in, wanted
-    from converters.repair import Repairer
     from mi_llm.dialogue import dialogue_lines
+    from mi_llm.repair import Repairer
     from mi_llm.stamp import stamped
 
     if corpus not in CORPORA:
@@ -279,6 +279,9 @@ def check(
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
 
 
+app.command()(llm_commands.screen)
+app.command()(llm_commands.transcribe)
+app.command()(review_command.review)
 app.command()(model_commands.baichuan2)
 app.command()(model_commands.stand_in)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mi_llm import cli
+from mi_llm.llm_options import PriceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Recipe = Annotated[Path, typer.Argument(help="The recipe, a YAML of llamafactory_configs/.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="The key=value words typed behind it.")]
 
-app = cli.command_group("What surrounds a run of llamafactory-cli.")
+app = cli.command_group("What surrounds runs of llamafactory-cli and of language models.")
 
 
 @app.command()
@@ -74,6 +75,19 @@ def card(recipe: Recipe, overrides: Overrides = None) -> None:
     from mi_llm.recipe import load_recipe
 
     print(write_card(load_recipe(recipe, overrides or [])))
+
+
+@app.command()
+def ledger(
+    path: Annotated[Path, typer.Argument(help="Answers of a language model: FILE.ledger.jsonl.")],
+    prices: PriceFile = None,
+) -> None:
+    """Tell what a ledger holds: answers, those of no use and why, tokens, cost."""
+    from mi_llm.ledger import summary
+    from mi_llm.spending import read_prices
+
+    for line in summary(path, read_prices(prices) if prices else None):
+        print(line)
 
 
 def _quiet() -> None:

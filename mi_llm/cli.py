@@ -1,4 +1,4 @@
-"""How every command line here ends: one line and exit code 2 for a user's mistake."""
+"""How every command line here ends: one line and exit code 2 for a user's mistake, 3 for a stop."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from mi_llm.errors import InputError
+from mi_llm.errors import InputError, Stopped
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the output if it exists.")]
 
 CHECK_FOUND_SOMETHING = 1
 WRONG_INPUT = 2
+STOPPED = 3
 INTERRUPTED = 130
 
 
@@ -36,6 +37,10 @@ def run(app: typer.Typer) -> None:
     except InputError as error:
         print(" ".join(str(error).splitlines()), file=sys.stderr)
         sys.exit(WRONG_INPUT)
+    except Stopped as stop:
+        reason = " ".join(str(stop).splitlines())
+        print(f"stopped: {reason}; run the same command again to go on", file=sys.stderr)
+        sys.exit(STOPPED)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer's answer to Ctrl-C
             print("interrupted", file=sys.stderr)

@@ -11,9 +11,9 @@ import pytest
 
 from converters.annomi import read
 from converters.intake import Intake, take_in
-from converters.repair import Repairer
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 # The column orders of the two real files.
 FULL = (

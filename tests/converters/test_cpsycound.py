@@ -7,9 +7,9 @@ import pytest
 
 from converters.cpsycound import read
 from converters.intake import Intake, take_in, wanted
-from converters.repair import Repairer
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 GOOD = "来访者：我睡不着。\n\n心理咨询师：你很累。"
 GOOD_TURNS = (Turn("client", "我睡不着。"), Turn("counselor", "你很累。"))

@@ -7,10 +7,10 @@ import pytest
 
 from converters.cpsycoune import read
 from converters.intake import Intake, take_in
-from converters.repair import Repairer
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 GOOD = ["求助者：我怕换工作。", "支持者：换工作让你不安。"]
 GOOD_TURNS = (Turn("client", "我怕换工作。"), Turn("counselor", "换工作让你不安。"))

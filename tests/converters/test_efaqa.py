@@ -9,9 +9,9 @@ import pytest
 
 from converters.efaqa import read
 from converters.intake import Intake, take_in
-from converters.repair import Repairer
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 LABEL = {"s1": "1.6", "s2": "2.7", "s3": "3.6"}
 

@@ -9,10 +9,10 @@ import pytest
 
 from converters import mi_conversations
 from converters.intake import Intake, take_in, wanted
-from converters.repair import Repairer
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 TURNS = (Turn("client", "累"), Turn("counselor", "你累了。"))
 GOOD = {"conversations": [{"role": "client", "content": "累"}]}

@@ -9,10 +9,10 @@ import pytest
 
 from converters.intake import Intake, take_in
 from converters.messages import read
-from converters.repair import Repairer
 from converters.rows import Placement, RowWriter, Shape
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 TURNS = (Turn("client", "我累。"), Turn("counselor", "你累了。"))
 OPENAI = {

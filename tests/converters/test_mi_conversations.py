@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from converters.intake import Intake
 from converters.mi_conversations import read
-from converters.repair import Pairing, Policy, Repairer
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines, read_dialogues
 from mi_llm.errors import InputError
+from mi_llm.repair import Pairing, Policy, Repairer
 from tests.dialogues import odd_texts, values
 
 SPELLINGS = ["client", "user", "Human", "来访者", "counselor", "assistant", "GPT", "心理咨询师"]

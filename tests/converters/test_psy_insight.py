@@ -9,10 +9,10 @@ import pytest
 
 from converters.intake import Intake, take_in, wanted
 from converters.psy_insight import read
-from converters.repair import Repairer
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 
 def said(speaker: str, participant: str, text: str, **labels: Any) -> dict[str, Any]:

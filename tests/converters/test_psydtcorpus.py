@@ -8,10 +8,10 @@ import pytest
 
 from converters.intake import Intake, take_in
 from converters.psydtcorpus import read
-from converters.repair import Repairer
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 PROMPT = "你是一位精通理情行为疗法（REBT）的心理咨询师。"
 TALK = ["我们总吵架。", "吵过以后你很难受。", "是啊。", "你想和好。"]

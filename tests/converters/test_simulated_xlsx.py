@@ -12,10 +12,10 @@ import openpyxl
 import pytest
 
 from converters.intake import Intake, take_in
-from converters.repair import Repairer
 from converters.simulated_xlsx import read
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 ASK, REPLY = "我想少抽一点。", "你已经在盘算改变了。"
 SHEET = "微调后对话GLM-4"
@@ -83,16 +83,16 @@ def test_each_column_is_one_dialogue_that_ends_where_its_text_ends(tmp_path: Pat
     rows: list[list[Any]] = [
         [None, 1, 2],
         ["来访者", ASK, "睡不着"],
-        ["咨询师", REPLY, "你累了。"],
+        ["咨询师", REPLY, "听起来你这些天累坏了。"],
         ["来访者", None, "嗯"],
-        ["咨询师", None, "慢慢来。"],
+        ["咨询师", None, "不用急，我们慢慢来。"],
     ]
-    other = [Turn("client", "睡不着"), Turn("counselor", "你累了。")]
+    other = [Turn("client", "睡不着"), Turn("counselor", "听起来你这些天累坏了。")]
     assert taken(tmp_path, rows, Intake()) == [
         Dialogue(f"simulated_xlsx/{SHEET}/1", TURNS, META),
         Dialogue(
             f"simulated_xlsx/{SHEET}/2",
-            (*other, Turn("client", "嗯"), Turn("counselor", "慢慢来。")),
+            (*other, Turn("client", "嗯"), Turn("counselor", "不用急，我们慢慢来。")),
             META,
         ),
     ]
@@ -154,12 +154,12 @@ def test_a_label_outweighs_the_alternation(tmp_path: Path):
 
 
 def test_a_blank_cell_inside_a_dialogue_is_named_and_repaired_with_a_count(tmp_path: Path):
-    rows = column(ASK, REPLY, None, "还有：")
+    rows = column(ASK, REPLY, None, "还有下面的这几点：")
     intake = Intake()
     assert taken(tmp_path, rows, intake) == [
         Dialogue(
             f"simulated_xlsx/{SHEET}/1",
-            (Turn("client", ASK), Turn("counselor", f"{REPLY}\n还有：")),
+            (Turn("client", ASK), Turn("counselor", f"{REPLY}\n还有下面的这几点：")),
             {**META, "irregular": ["B4: blank cell inside the dialogue"]},
         )
     ]
@@ -181,6 +181,15 @@ def test_what_only_resembles_a_list_item_or_a_second_line_is_not_named(tmp_path:
 def test_a_reply_pasted_into_the_clients_cell_is_named(tmp_path: Path):
     found = irregular(tmp_path, ASK, REPLY, f"{REPLY}\n{ASK}", REPLY)
     assert found == ["B4: several lines in the client's row"]
+
+
+def test_sides_that_are_exchanged_from_a_left_out_turn_on_are_named(tmp_path: Path):
+    found = irregular(tmp_path, ASK, REPLY, "很好。你觉得可以试试吗？", "可以的", "祝你成功！", REPLY)
+    assert found == [
+        "B4: what a counselor says in the client's row",
+        "B5: a few words in the counselor's row",
+        "B6: what a counselor says in the client's row",
+    ]
 
 
 def test_a_dialogue_that_closes_in_the_clients_row_is_named(tmp_path: Path):
@@ -342,6 +351,9 @@ def test_the_real_workbooks_irregular_cells_are_named(real_data: Path):
         "blank cell inside the dialogue": 12,
         "list item in the client's row": 7,
         "the client's row closes the dialogue": 2,
+        # Where a client's turn was left out, in the sixth dialogue of the tuned Baichuan2: G46-G51.
+        "what a counselor says in the client's row": 3,
+        "a few words in the counselor's row": 3,
         "several lines in the client's row": 1,
     }
     assert sum(bool(one.meta["irregular"]) for one in made) == 7

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from converters.intake import Intake, take_in
-from converters.repair import Repairer
 from converters.smilechat import read
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 
 def message(role: str, text: str) -> dict[str, Any]:

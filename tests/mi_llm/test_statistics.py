@@ -6,21 +6,38 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import bootstrap
+from scipy import stats
 
+from benchmarks.interval_coverage import coverage
 from mi_llm.errors import InputError
-from mi_llm.statistics import Estimate, clustered_mean
+from mi_llm.statistics import (
+    FEW,
+    NO_SPREAD,
+    ONE_CLUSTER,
+    STUDENTISED,
+    T_BASED,
+    Estimate,
+    clustered_mean,
+    few_dialogues,
+    interval_halves,
+)
 
 # Whole numbers: their sums are exact in any order.
 clustered_values = st.lists(
-    st.tuples(st.integers(-50, 50), st.sampled_from("abcd")), min_size=1, max_size=30
+    st.tuples(st.integers(-50, 50), st.sampled_from("abcdefgh")), min_size=1, max_size=40
 )
+
+
+def ends(made: Estimate) -> tuple[float, float]:
+    assert made.low is not None
+    assert made.high is not None
+    return made.low, made.high
 
 
 @given(values=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=400))
 def test_the_mean_is_numpys_to_the_last_bit(values: list[float]):
     made = clustered_mean(values, ["a"] * len(values), seed=0)
-    assert made == Estimate(float(np.mean(values)), None, None)
+    assert made == Estimate(float(np.mean(values)), None, None, ONE_CLUSTER)
 
 
 @given(rows=clustered_values, shuffled=st.randoms(use_true_random=False))
@@ -44,45 +61,137 @@ def test_the_names_of_clusters_move_nothing(rows: list[tuple[int, str]]):
     assert one == two
 
 
-@given(rows=clustered_values)
+@given(rows=clustered_values, power=st.integers(-20, 20))
 @settings(deadline=None, max_examples=50)
-def test_the_interval_lies_between_the_lowest_and_the_highest_cluster_mean(
-    rows: list[tuple[int, str]],
-):
-    values, names = [value for value, _ in rows], [name for _, name in rows]
-    made = clustered_mean(values, names, seed=0, resamples=200)
-    means = [np.mean([v for v, n in rows if n == name]) for name in set(names)]
-    if len(means) == 1:
-        assert (made.low, made.high) == (None, None)
+def test_another_unit_scales_the_interval(rows: list[tuple[int, str]], power: int):
+    names = [name for _, name in rows]
+    one = clustered_mean([float(v) for v, _ in rows], names, seed=3, resamples=200)
+    two = clustered_mean([v * 2.0**power for v, _ in rows], names, seed=3, resamples=200)
+    # A power of 2 scales without rounding.
+    assert two.method == one.method
+    if one.low is None:
+        assert two.low is None
     else:
-        assert made.low is not None
-        assert made.high is not None
-        assert min(means) - 1e-9 <= made.low <= made.high <= max(means) + 1e-9
+        assert ends(two) == tuple(end * 2.0**power for end in ends(one))
 
 
-def test_two_clusters_give_their_own_means_as_ends():
-    # A resample is AA, AB or BB with chances 1/4, 1/2, 1/4: the 2.5% quantile is A's mean and the
-    # 97.5% quantile B's. A: (1 + 2 + 3) / 3 = 2. B: 10. Mean of all: 16 / 4 = 4.
+def test_few_clusters_have_students_interval_by_hand():
+    # A: n 3, sum 6. B: n 1, sum 10. Mean 16 / 4 = 4; residuals 6 - 4 * 3 = -6 and 10 - 4 * 1 = 6;
+    # standard error sqrt(2 / 1 * (36 + 36)) / 4 = 3. Student's 97.5% point with 1 degree of
+    # freedom, a Cauchy's, is tan(0.475 pi) = 12.706.
     made = clustered_mean([1.0, 10.0, 2.0, 3.0], ["A", "B", "A", "A"], seed=0)
-    assert made == Estimate(4.0, 2.0, 10.0)
+    half = 3 * math.tan(0.475 * math.pi)
+    assert ends(made) == pytest.approx((4 - half, 4 + half))
+    assert (made.mean, made.method) == (4.0, T_BASED)
 
 
-def test_a_resampled_mean_weighs_clusters_by_their_size():
-    # A, B, C = {0} and D = {9, 9}: mean of all 18 / 5. Of four draws D is drawn 4 times with chance
-    # 1/256 = 0.4% and 3 times with 4 * 3 / 256 = 4.7%, so the 97.5% quantile is the mean of D, D, D
-    # and a single 0: 54 / 7 = 7.71, where the mean of cluster means would be 27 / 4 = 6.75. D is
-    # never drawn with chance (3/4)^4 = 32%, so the 2.5% quantile is 0.
-    made = clustered_mean([0.0, 0.0, 0.0, 9.0, 9.0], list("ABCDD"), seed=0)
-    assert (made.mean, made.low) == (3.6, 0.0)
-    assert made.high == pytest.approx(54 / 7)
+@pytest.mark.parametrize("dialogues", [3, 4, 201])
+def test_with_equal_sizes_students_interval_is_scipys_of_cluster_means(dialogues: int):
+    values = np.random.default_rng(3).normal(5, 2, (dialogues, 4))
+    names = np.repeat(np.arange(dialogues), 4).tolist()
+    made = clustered_mean(values.ravel().tolist(), names, seed=0)
+    theirs = stats.ttest_1samp(values.mean(1), 0).confidence_interval()
+    assert ends(made) == pytest.approx((theirs.low, theirs.high))
+    assert made.method == T_BASED
+
+
+# Monte-Carlo error of the 95% quantile of B values of |t| is sqrt(0.95 * 0.05 / B) / density.
+# At B = 100,000 and a density of about 0.1 (Student's with 23 degrees of freedom has 0.095 there)
+# it is 0.007; for the difference of two such 0.010; five of these: 0.05 standard errors. The
+# studentised multiple of the samples below is at least 0.1 from Student's.
+RESAMPLES = 100_000
+TOLERANCE = 0.05
+
+
+def test_with_equal_sizes_the_studentised_interval_is_near_scipys_bootstrap():
+    means = np.random.default_rng(7).gamma(1.0, 10.0, 24)
+    values = (means[:, None] + [-1.0, 0.0, 1.0]).ravel().tolist()
+    made = clustered_mean(values, np.repeat(range(24), 3).tolist(), seed=0, resamples=RESAMPLES)
+
+    def distance(sample, axis):
+        error = sample.std(axis=axis, ddof=1) / math.sqrt(24)
+        return np.abs(sample.mean(axis=axis) - means.mean()) / error
+
+    multiple = stats.bootstrap(
+        (means,),
+        distance,
+        n_resamples=RESAMPLES,
+        batch=10_000,
+        method="percentile",
+        alternative="less",
+        rng=np.random.default_rng(1),
+    ).confidence_interval.high
+    error = means.std(ddof=1) / math.sqrt(24)
+    low, high = ends(made)
+    assert (high - low) / 2 / error == pytest.approx(multiple, abs=TOLERANCE)
+    assert (high + low) / 2 == pytest.approx(means.mean())
+    assert multiple > stats.t.ppf(0.975, 23) + 0.1
+    assert made.method == STUDENTISED
+
+
+def test_with_unequal_sizes_the_studentised_interval_is_near_a_plain_resampling_of_rows():
+    draw = np.random.default_rng(11)
+    # Sizes so uneven that the resampled number of rows matters.
+    sizes = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 40, 60])
+    dialogues = [draw.gamma(1.0, 10.0) + draw.normal(0, 1, size) for size in sizes]
+    names = np.repeat(range(12), sizes).tolist()
+    made = clustered_mean(np.concatenate(dialogues).tolist(), names, seed=0, resamples=RESAMPLES)
+    sums = np.array([one.sum() for one in dialogues])
+
+    def mean_and_error(drawn):
+        n, total = sizes[drawn], sums[drawn]
+        mean = total.sum(-1) / n.sum(-1)
+        squares = (total - mean[..., None] * n) ** 2
+        return mean, np.sqrt(squares.sum(-1) / (12 * 11)) / n.mean(-1)
+
+    mean, error = mean_and_error(np.arange(12))
+    means, errors = mean_and_error(draw.integers(0, 12, (RESAMPLES, 12)))
+    multiple = np.quantile(np.abs(means - mean) / errors, 0.95)
+    low, high = ends(made)
+    assert (high - low) / 2 / error == pytest.approx(multiple, abs=TOLERANCE)
+    assert (high + low) / 2 == pytest.approx(mean)
+    assert multiple > stats.t.ppf(0.975, 11) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("dialogues", "method"),
+    [(2, T_BASED), (4, T_BASED), (5, STUDENTISED), (200, STUDENTISED), (201, T_BASED)],
+)
+def test_the_method_follows_the_number_of_clusters(dialogues: int, method: str):
+    values = np.random.default_rng(0).normal(0, 1, dialogues).tolist()
+    assert clustered_mean(values, range(dialogues), seed=0, resamples=999).method == method
+
+
+@pytest.mark.parametrize("step", [0.0, 0.01])
+def test_one_dialogue_unlike_all_others_gets_twice_students_interval(step: float):
+    # Of 20 the odd one is not drawn with chance 0.95^20 = 36%. What is left has no standard error,
+    # or one of about 0.01 beside an error of the mean of 5: the quantile of |t| is in the hundreds.
+    values = [step * (number % 2) for number in range(19)] + [100.0]
+    made = clustered_mean(values, range(20), seed=0)
+    theirs = stats.ttest_1samp(values, 0).confidence_interval()
+    low, high = ends(made)
+    assert high - low == pytest.approx(2 * (theirs.high - theirs.low))
+    assert (high + low) / 2 == pytest.approx((theirs.high + theirs.low) / 2)
+    assert made.method == STUDENTISED
 
 
 def test_one_cluster_has_no_interval():
-    assert clustered_mean([1.0, 2.0], ["a", "a"], seed=0) == Estimate(1.5, None, None)
+    assert clustered_mean([1.0, 2.0], ["a", "a"], seed=0) == Estimate(1.5, None, None, ONE_CLUSTER)
+    assert clustered_mean([3.0], ["a"], seed=0) == Estimate(3.0, None, None, ONE_CLUSTER)
 
 
-def test_equal_values_have_an_interval_of_no_width():
-    assert clustered_mean([2.0] * 4, list("abcd"), seed=0) == Estimate(2.0, 2.0, 2.0)
+@given(value=st.floats(-1e6, 1e6), sizes=st.lists(st.integers(1, 9), min_size=2, max_size=12))
+@settings(deadline=None, max_examples=50)
+def test_equal_values_have_an_interval_of_no_width(value: float, sizes: list[int]):
+    names = [number for number, size in enumerate(sizes) for _ in range(size)]
+    made = clustered_mean([value] * len(names), names, seed=0, resamples=200)
+    mean = float(np.mean([value] * len(names)))
+    assert made == Estimate(mean, mean, mean, NO_SPREAD)
+
+
+def test_dialogues_of_one_mean_have_an_interval_of_no_width():
+    made = clustered_mean([1.0, 3.0, 2.0, 0.0, 4.0], ["a", "a", "b", "c", "c"], seed=0)
+    assert made == Estimate(2.0, 2.0, 2.0, NO_SPREAD)
 
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
@@ -92,27 +201,45 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
     assert one != three
 
 
-def test_the_interval_of_single_row_clusters_is_near_scipys():
-    values = np.random.default_rng(7).gamma(2.0, 10.0, 60)
-    made = clustered_mean(values.tolist(), range(60), seed=0)
-    assert made.low is not None
-    assert made.high is not None
-    theirs = bootstrap(
-        (values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1)
-    ).confidence_interval
-    # Monte-Carlo error of the q-quantile of B normal means with deviation s is
-    # sqrt(q (1 - q) / B) / density; at q = 2.5%, B = 10,000, the density is 0.0584 / s, so
-    # 0.00156 / 0.0584 s = 0.0267 s; for the difference of two such, sqrt(2) times that: 0.0378 s.
-    # Five of these: 0.19 s.
-    tolerance = 0.19 * values.std() / math.sqrt(60)
-    assert made.low == pytest.approx(theirs.low, abs=tolerance)
-    assert made.high == pytest.approx(theirs.high, abs=tolerance)
-    # The tolerance is far below the interval's half width, about 1.96 s.
+def test_several_means_at_once_have_the_intervals_of_each():
+    draw = np.random.default_rng(5)
+    sizes = draw.integers(1, 9, (12, 3)).astype(float)
+    sums = draw.gamma(2, 3, (12, 3)) * sizes
+    together = interval_halves(sizes, sums, seed=4)
+    alone = [interval_halves(sizes[:, [n]], sums[:, [n]], seed=4)[0] for n in range(3)]
+    assert together == pytest.approx(alone, rel=1e-12)
+
+
+# The standard error of a share of 95% in 8,000 replications is 0.24 points, of 92.7% 0.29.
+@pytest.mark.parametrize("shape", ["normal", "lognormal, skewness 1.8", "gamma, skewness 2"])
+@pytest.mark.parametrize("dialogues", [10, 20, 40])
+def test_intervals_hold_a_known_mean_where_rounds_taken_as_independent_do_not(
+    shape: str, dialogues: int
+):
+    made = coverage(shape, dialogues, replications=8000, seed=1)
+    assert 92 <= made["studentised"] <= 98
+    assert made["t over rounds"] < 65
+    assert made["percentile"] < made["studentised"]
+
+
+def test_below_twenty_dialogues_a_reader_is_warned():
+    assert FEW == 20
+    assert few_dialogues(20) is None
+    assert few_dialogues(19) == "only 19 dialogues: intervals and tests below 20 are rough"
+    # 2 / 2^6 = 0.031, 2 / 2^5 = 0.0625.
+    assert "p < 0.05" not in str(few_dialogues(6))
+    assert "p < 0.05" in str(few_dialogues(5))
 
 
 def test_the_mean_of_nothing_is_a_mistake():
     with pytest.raises(InputError):
         clustered_mean([], [], seed=0)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_not_a_number_is_named(value: float):
+    with pytest.raises(InputError, match=f"value 1 is {value}"):
+        clustered_mean([1.0, value], ["a", "b"], seed=0)
 
 
 def test_a_cluster_name_for_each_value_is_asked_for():

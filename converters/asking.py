@@ -1,0 +1,195 @@
+"""What the jobs for a language model share: a request per dialogue, results in order, a tally."""
+
+from __future__ import annotations
+
+import errno
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mi_llm import jsonl
+from mi_llm.dialogue import Dialogue
+from mi_llm.errors import InputError, Stopped
+from mi_llm.llm import (
+    Answer,
+    Endpoint,
+    Message,
+    Request,
+    SetAside,
+    Tally,
+    ask_all,
+    plan,
+)
+from mi_llm.spending import Plan
+from prompts import Prompt
+
+Result = Answer | SetAside
+Asides = Counter[tuple[str, str]]
+"""How many dialogues got no result, by status and kind of reason."""
+
+Ask = Callable[[Iterable[Request]], Iterator[Result]]
+"""Sends requests and yields what came of each, in any order."""
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(slots=True)
+class Service:
+    """A model with the ledger of one job; called with requests, it asks them.
+
+    Attributes:
+        endpoint: Whom to ask.
+        ledger: Where the answers are kept.
+        again: Whether to ask once more what was set aside in an earlier run.
+        progress: Whether progress is shown on standard error.
+        tally: What became of the requests so far.
+    """
+
+    endpoint: Endpoint
+    ledger: Path
+    again: bool = False
+    progress: bool = False
+    tally: Tally = field(default_factory=Tally)
+
+    def __call__(self, requests: Iterable[Request]) -> Iterator[Result]:
+        """Yield what becomes of each request, in any order."""
+        return ask_all(
+            requests,
+            self.endpoint,
+            self.ledger,
+            progress=self.progress,
+            again=self.again,
+            tally=self.tally,
+        )
+
+    def plan(self, requests: Iterable[Request]) -> Plan:
+        """What asking would send and may cost."""
+        return plan(requests, self.endpoint, self.ledger)
+
+    def as_stamp(self) -> dict[str, Any]:
+        """What a stamp records: the endpoint, and what was masked in the requests, by kind."""
+        return {**self.endpoint.as_stamp(), "masked": dict(sorted(self.tally.masked.items()))}
+
+
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """Requests that are made as they are read, and whose number is known for all that."""
+
+    asked: Iterable[tuple[Dialogue, Request]]
+    count: int
+    pending: deque[tuple[str, Dialogue]]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Request]:
+        for dialogue, request in self.asked:
+            self.pending.append((request.id, dialogue))
+            yield request
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A dialogue that got no result.
+
+    Attributes:
+        id: Of the dialogue.
+        status: `skipped`: the model says that it cannot be done. `set aside`: no usable answer.
+        reason: Why.
+        text: What the model last wrote.
+    """
+
+    id: str
+    status: str
+    reason: str
+    text: str
+
+    @property
+    def kind(self) -> str:
+        """The reason without its details, for counting; why one was skipped is free text."""
+        return "" if self.status == "skipped" else self.reason.partition(":")[0]
+
+    def line(self) -> str:
+        """One line of JSON, newline included."""
+        value = {"id": self.id, "status": self.status, "reason": self.reason, "text": self.text}
+        return jsonl.dumped(value) + "\n"
+
+
+def ledger_path(output: Path) -> Path:
+    """Where the answers for an output are kept."""
+    return output.with_name(f"{output.name}.ledger.jsonl")
+
+
+def messages(prompt: Prompt, dialogue: Dialogue, **further: Any) -> tuple[Message, ...]:
+    """The prompt as system message, and the turns of a dialogue as JSON.
+
+    Neither its id nor its `meta` is sent: a judge must not know which corpus it is from.
+
+    Args:
+        prompt: A text without blanks.
+        dialogue: What the request is about.
+        **further: What stands before the dialogue in the JSON.
+    """
+    turns = [{"role": turn.role, "content": turn.content} for turn in dialogue.turns]
+    return (
+        {"role": "system", "content": prompt.fill()},
+        {"role": "user", "content": jsonl.dumped({**further, "dialogue": turns})},
+    )
+
+
+def in_order(
+    asked: Iterable[tuple[Dialogue, Request]], count: int, ask: Ask
+) -> Iterator[tuple[Dialogue, Result]]:
+    """Ask, and yield each dialogue with its result, in the order of the dialogues.
+
+    Only the results that came before their turn are held.
+
+    Args:
+        asked: Dialogues with their requests, read as they are needed.
+        count: How many there are.
+        ask: Sends them.
+    """
+    pending: deque[tuple[str, Dialogue]] = deque()
+    waiting: dict[str, Result] = {}
+    for result in ask(_Requests(asked, count, pending)):
+        waiting[result.id] = result
+        while pending and pending[0][0] in waiting:
+            name, dialogue = pending.popleft()
+            yield dialogue, waiting.pop(name)
+
+
+def tally(done: int, asides: Asides, *, word: str) -> str:
+    """The closing line: `kept 480 of 500: 15 skipped, 5 set aside (3 not JSON, 2 cut off)`.
+
+    Args:
+        done: How many got a result.
+        asides: How many did not.
+        word: What `done` counts, e.g. `kept`.
+    """
+    skipped = sum(count for (status, _), count in asides.items() if status == "skipped")
+    kinds = [(count, kind) for (status, kind), count in asides.items() if status != "skipped"]
+    parts = [f"{skipped:,} skipped"] if skipped else []
+    if kinds:
+        listed = ", ".join(f"{n:,} {kind}" for n, kind in sorted(kinds, key=lambda k: (-k[0], k)))
+        parts.append(f"{sum(n for n, _ in kinds):,} set aside ({listed})")
+    told = f"{word} {done:,} of {done + asides.total():,}"
+    return f"{told}: {', '.join(parts)}" if parts else told
+
+
+@contextmanager
+def full_disk_stops() -> Iterator[None]:
+    """Turn a disk that is full into `Stopped`: the answers are in the ledger, so work can go on.
+
+    Raises:
+        Stopped: In place of the error.
+    """
+    try:
+        yield
+    except (OSError, InputError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__
+        if isinstance(cause, OSError) and cause.errno in _FULL_DISK:
+            raise Stopped(str(error)) from None
+        raise

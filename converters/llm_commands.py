@@ -1,0 +1,176 @@
+"""The commands that ask a language model about dialogues: `screen` and `transcribe`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mi_llm import cli, files
+from mi_llm.cli import Output, Overwrite
+from mi_llm.llm_options import Asking, asks_a_model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from converters.asking import Asides, Service
+    from converters.corpus_figure import Format
+    from converters.screen_report import Report
+    from prompts import Prompt
+
+PromptName = Annotated[str, typer.Option(help="Prompt, by its name in prompts/.")]
+
+_SCREEN_TOKENS = 2048  # a judgement is short
+_TRANSCRIBE_TOKENS = 8192  # forty rounds with their annotations
+
+
+@asks_a_model(max_tokens=_SCREEN_TOKENS)
+def screen(
+    paths: Annotated[list[Path], typer.Argument(help="Dialogues; each file is one corpus.")],
+    output: Output,
+    asking: Asking,
+    sample: Annotated[int, typer.Option(min=1, help="Dialogues drawn from each corpus.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of the draw and of the resampling.")] = 0,
+    figure: Annotated[
+        list[Path] | None,
+        typer.Option(help="Draw the means, .svg or .png, repeatable; the paper's Figure 2."),
+    ] = None,
+    prompt: PromptName = "screen.v1",
+    overwrite: Overwrite = False,
+) -> None:
+    """Score a sample of each corpus with CPsyCoun's rubric, and rank the corpora.
+
+    Answers are kept in OUTPUT.ledger.jsonl: the same command goes on where it was stopped. Exit
+    code 1 if some dialogues got no usable judgement.
+    """
+    import prompts
+    from converters import screen as job
+    from converters.asking import Service, full_disk_stops, ledger_path
+    from converters.screen_report import report, table
+
+    figures = _formats(figure) if figure else []
+    service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
+    text = prompts.load(prompt)
+    drawn = job.corpora(paths, sample=sample, seed=seed)
+    if asking.dry_run:
+        _tell(service.plan(one for _, one in job.requests(drawn, text)).lines())
+        return
+    for path in (output, *(path for path, _ in figures)):
+        files.refuse_existing(path, overwrite=overwrite)
+    found = report(drawn, job.judged(drawn, text, service), seed=seed)
+    with full_disk_stops():
+        for path, kind in figures:
+            _draw(found, path, kind, inputs=paths, seed=seed, overwrite=overwrite)
+        _write_report(
+            found,
+            output,
+            text,
+            service,
+            inputs=paths,
+            sample=sample,
+            seed=seed,
+            overwrite=overwrite,
+        )
+    _tell(table(found))
+    _close(output, "scored", found.scored, found.asides)
+
+
+@asks_a_model(max_tokens=_TRANSCRIBE_TOKENS)
+def transcribe(
+    path: Annotated[Path, typer.Argument(help="Dialogues, one JSON object a line.")],
+    output: Output,
+    asking: Asking,
+    prompt: PromptName = "transcribe.v1",
+    overwrite: Overwrite = False,
+) -> None:
+    """Rewrite dialogues in MI style.
+
+    Answers are kept in OUTPUT.ledger.jsonl: the same command goes on where it was stopped. What is
+    not in OUTPUT stands in OUTPUT.aside.jsonl with the reason. Exit code 1 if some dialogues got no
+    usable answer.
+    """
+    import prompts
+    from converters import transcribe as job
+    from converters.asking import Service, ledger_path
+
+    service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
+    text = prompts.load(prompt)
+    if asking.dry_run:
+        _tell(service.plan(one for _, one in job.requests(path, text)).lines())
+        return
+    files.refuse_existing(output, overwrite=overwrite)
+    kept, asides = job.write(path, output, text, service, overwrite=overwrite)
+    _close(output, "kept", kept, asides)
+
+
+def _formats(paths: Sequence[Path]) -> list[tuple[Path, Format]]:
+    from converters.corpus_figure import figure_format
+
+    return [(path, figure_format(path.name)) for path in paths]
+
+
+def _draw(
+    found: Report, path: Path, kind: Format, *, inputs: Sequence[Path], seed: int, overwrite: bool
+) -> None:
+    from converters.corpus_figure import drawing
+    from mi_llm.stamp import write_stamp
+
+    means = {one.corpus.name: one.means for one in found.corpora if one.means}
+    if not means:
+        print(f"{path}: not drawn, since nothing was scored", file=sys.stderr)
+        return
+    drawn = drawing(means, kind)
+    with files.whole(path, overwrite=overwrite) as stream:
+        stream.buffer.write(drawn.data)
+    counts = {"corpora": len(means), "scored": found.scored}
+    write_stamp(path, inputs=inputs, counts=counts, packages=["matplotlib"], seed=seed)
+    if drawn.numbered:
+        print(
+            f"{path}: no font here draws {', '.join(drawn.numbered)}, so corpora are numbered in "
+            "their order; install one (Debian: fonts-wqy-microhei), or draw an .svg",
+            file=sys.stderr,
+        )
+
+
+def _write_report(
+    found: Report,
+    output: Path,
+    prompt: Prompt,
+    service: Service,
+    *,
+    inputs: Sequence[Path],
+    sample: int,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    from converters.screen_report import as_json
+    from mi_llm import jsonl
+    from mi_llm.stamp import stamped
+
+    opened = stamped(output, inputs=inputs, packages=["openai", "numpy"], overwrite=overwrite)
+    with opened as (stream, details):
+        stream.write(jsonl.dumped(as_json(found), indent=1) + "\n")
+        set_aside = {kind: count for (_, kind), count in sorted(found.asides.items())}
+        details.update(
+            counts={"scored": found.scored, **set_aside},
+            prompts={prompt.name: prompt.sha},
+            sample=sample,
+            seed=seed,
+            endpoint=service.as_stamp(),
+        )
+
+
+def _close(output: Path, word: str, done: int, asides: Asides) -> None:
+    """Tell what came of it, and end with exit code 1 if anything was set aside."""
+    from converters.asking import tally
+
+    print(f"{output}: {tally(done, asides, word=word)}")
+    if any(status == "set aside" for status, _ in asides):
+        raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
+
+
+def _tell(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)

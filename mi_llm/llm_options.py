@@ -1,0 +1,167 @@
+"""The options of every command that asks a language model, and what they say.
+
+Keys are no options: they come from the environment (`mi_llm.endpoint.KEY_VARIABLES`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mi_llm.errors import InputError
+
+if TYPE_CHECKING:
+    from mi_llm.endpoint import Endpoint
+
+_Command = Callable[..., None]
+
+BaseUrl = Annotated[
+    str,
+    typer.Option(envvar="MI_LLM_BASE_URL", help="Address of an OpenAI-compatible service."),
+]
+Model = Annotated[
+    str, typer.Option(envvar="MI_LLM_MODEL", help="Name of the model there; Azure: deployment.")
+]
+Concurrency = Annotated[int, typer.Option(help="Requests in flight at once, at most.")]
+Rpm = Annotated[float | None, typer.Option(help="Requests begun per minute, at most.")]
+Temperature = Annotated[
+    float, typer.Option(help="Sampling temperature; below 0 leaves it to the service.")
+]
+MaxTokens = Annotated[int, typer.Option(help="Longest answer, in tokens.")]
+MaxCompletionTokens = Annotated[
+    bool,
+    typer.Option(
+        "--max-completion-tokens", help="Send the limit by this name, as newer OpenAI models want."
+    ),
+]
+Extra = Annotated[
+    str, typer.Option(help="More of the request's body, as JSON: '{\"enable_thinking\": false}'.")
+]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for an answer.")]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(help="A host other than this machine that dialogues may go to; repeatable."),
+]
+NoMask = Annotated[
+    bool, typer.Option("--no-mask", help="Send personal data as it is; the stamp says so.")
+]
+PriceFile = Annotated[
+    Path | None,
+    typer.Option("--prices", help='JSON {"MODEL": {"input", "output", "currency"}}, per million.'),
+]
+Budget = Annotated[
+    float | None,
+    typer.Option(help="Money that the ledger's answers together may cost; needs --prices."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be asked and its cost; send nothing.")
+]
+Again = Annotated[
+    bool, typer.Option("--again", help="Ask once more what was set aside in an earlier run.")
+]
+
+DEFAULT_BASE_URL = "http://127.0.0.1:8000/v1"
+_LONGEST = "max_tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What the options of a command say.
+
+    Attributes:
+        endpoint: Whom to ask, and how.
+        dry_run: Whether nothing is to be sent.
+        again: Whether to ask once more what was set aside in an earlier run.
+    """
+
+    endpoint: Endpoint
+    dry_run: bool
+    again: bool
+
+
+def asks_a_model(*, max_tokens: int) -> Callable[[_Command], _Command]:
+    """Give a command all options of this module; it gets them as its parameter `asking`.
+
+    Args:
+        max_tokens: Default of --max-tokens.
+    """
+
+    def with_options(command: _Command) -> _Command:
+        own = signature(command, eval_str=True).parameters
+        options = dict(signature(asking_from, eval_str=True).parameters)
+        options[_LONGEST] = options[_LONGEST].replace(default=max_tokens)
+
+        @wraps(command)
+        def told(**values: Any) -> None:
+            asking = asking_from(**{name: values.pop(name) for name in options})
+            command(**values, asking=asking)
+
+        shown = [*(own[name] for name in own if name != "asking"), *options.values()]
+        # What typer makes the options of; without annotations it looks nowhere else.
+        told.__annotations__ = {}
+        told.__dict__["__signature__"] = Signature(
+            [one.replace(kind=Parameter.KEYWORD_ONLY) for one in shown]
+        )
+        return told
+
+    return with_options
+
+
+def asking_from(
+    model: Model,
+    base_url: BaseUrl = DEFAULT_BASE_URL,
+    concurrency: Concurrency = 8,
+    rpm: Rpm = None,
+    temperature: Temperature = 0.0,
+    max_tokens: MaxTokens = 4096,
+    max_completion_tokens: MaxCompletionTokens = False,
+    extra: Extra = "{}",
+    timeout: Timeout = 300.0,
+    allow_host: AllowHost = None,
+    no_mask: NoMask = False,
+    prices: PriceFile = None,
+    budget: Budget = None,
+    dry_run: DryRun = False,
+    again: Again = False,
+) -> Asking:
+    """What the options say together.
+
+    Raises:
+        InputError: If an option is out of range, the host is not allowed, or a file is unreadable.
+    """
+    from mi_llm.endpoint import Endpoint
+    from mi_llm.spending import read_prices
+
+    endpoint = Endpoint(
+        base_url=base_url,
+        model=model,
+        concurrency=concurrency,
+        rpm=rpm,
+        temperature=None if temperature < 0 else temperature,
+        max_tokens=max_tokens,
+        new_token_limit=max_completion_tokens,
+        extra=_object(extra),
+        timeout=timeout,
+        allow_hosts=tuple(allow_host or ()),
+        mask=not no_mask,
+        budget=budget,
+        prices=read_prices(prices) if prices else None,
+    )
+    return Asking(endpoint, dry_run, again)
+
+
+def _object(text: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"--extra {text!r}: expected a JSON object")
+    return value
