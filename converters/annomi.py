@@ -31,36 +31,12 @@ is part of (null where it is blank and in none). Labels stand under their annota
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypedDict
 
 from converters.intake import Intake
-from mi_llm import files
-from mi_llm.dialogue import Dialogue, Role, Turn
-from mi_llm.errors import InputError
-
-ROLES: dict[str, Role] = {"therapist": "counselor", "client": "client"}
-
-_SESSION = ("mi_quality", "video_title", "video_url", "topic")
-_SPOKEN = ("transcript_id", "utterance_id", "interlocutor", "timestamp", "utterance_text")
-_LABELS = ("main_therapist_behaviour", "client_talk_type")  # that both files have
-_UNLABELLED = frozenset((*_SESSION, *_SPOKEN, "annotator_id"))
-
-_Row = tuple[int, dict[str, str]]  # its line in the file, and its cells by column
-
-
-class Utterance(TypedDict):
-    """One utterance in a dialogue's `meta`."""
-
-    utterance_id: int
-    volley: int | None
-    interlocutor: str
-    timestamp: str
-    text: str
-    labels: dict[str, dict[str, str]]
+from mi_llm import annomi
+from mi_llm.dialogue import Dialogue
 
 
 def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
@@ -70,131 +46,13 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
         InputError: If the file is not in this format, the rows of a transcript come apart, or a
             dialogue cannot be read.
     """
-    done: set[str] = set()
-    for transcript, group in groupby(_rows(path), key=lambda row: row[1]["transcript_id"]):
-        rows = list(group)
-        if transcript in done:
-            raise InputError(
-                f"{path}:{rows[0][0]}: transcript {transcript!r} goes on behind another one; "
-                "sort the file by transcript_id"
-            )
-        done.add(transcript)
+    for transcript, rows in annomi.groups(path):
         yield from intake.attempt(_dialogue, path, transcript, rows, intake)
 
 
-def _dialogue(path: Path, transcript: str, rows: list[_Row], intake: Intake) -> Dialogue:
-    utterances = _utterances(path, rows)
-    _number_volleys(utterances, by_position=intake.repairer.pairing == "position")
-    turns = [Turn(ROLES[one["interlocutor"]], one["text"]) for one in utterances]
-    meta = {**_session(path, rows), "utterances": utterances}
-    return intake.dialogue(f"annomi/{transcript}", f"{path}: transcript {transcript}", turns, meta)
-
-
-def _session(path: Path, rows: list[_Row]) -> dict[str, str]:
-    """What all rows of a transcript say alike; some topics end in a blank."""
-    session = {column: rows[0][1][column].strip() for column in _SESSION}
-    for line, row in rows:
-        for column, value in session.items():
-            if row[column].strip() != value:
-                raise InputError(
-                    f"{path}:{line}: {column} {row[column]!r}, but {value!r} in the rows before; "
-                    "a transcript has one"
-                )
-    return session
-
-
-def _utterances(path: Path, rows: list[_Row]) -> list[Utterance]:
-    """Each utterance once, in the order of the ids, with the labels of all its annotators."""
-    found: dict[int, Utterance] = {}
-    for line, row in rows:
-        new = _utterance(f"{path}:{line}", row)
-        known = found.setdefault(new["utterance_id"], new)
-        if known is not new:
-            _add_labels(known, new, f"{path}:{line}: utterance {new['utterance_id']}")
-    return [found[number] for number in sorted(found)]
-
-
-def _utterance(where: str, row: dict[str, str]) -> Utterance:
-    number, speaker = row["utterance_id"].strip(), row["interlocutor"].strip().lower()
-    if not (number.isascii() and number.isdecimal()):
-        raise InputError(f"{where}: utterance_id {row['utterance_id']!r} is not a whole number")
-    if speaker not in ROLES:
-        raise InputError(
-            f"{where}: unknown interlocutor {row['interlocutor']!r}; known are: {', '.join(ROLES)}"
-        )
-    labels = {
-        column: value
-        for column, value in row.items()
-        if column not in _UNLABELLED and value not in ("n/a", "")
-    }
-    return {
-        "utterance_id": int(number),
-        "volley": None,
-        "interlocutor": speaker,
-        "timestamp": row["timestamp"],
-        "text": row["utterance_text"],
-        "labels": {row.get("annotator_id", "majority"): labels},
-    }
-
-
-def _add_labels(known: Utterance, new: Utterance, where: str) -> None:
-    if {**known, "labels": None} != {**new, "labels": None}:
-        raise InputError(
-            f"{where}: speaker, time or text differ from an earlier row's; mend one of them"
-        )
-    for annotator, labels in new["labels"].items():
-        if annotator in known["labels"]:
-            raise InputError(
-                f"{where}, annotator {annotator!r}: stands in an earlier row too; delete one"
-            )
-        known["labels"][annotator] = labels
-
-
-def _number_volleys(utterances: list[Utterance], *, by_position: bool) -> None:
-    """Say which turn each utterance becomes part of when neighbours of one side are joined."""
-    volley, speaker = 0, ""
-    for one in utterances:
-        if not one["text"].strip():
-            continue  # repaired away
-        if by_position or one["interlocutor"] != speaker:
-            volley, speaker = volley + 1, one["interlocutor"]
-        one["volley"] = volley
-
-
-def _rows(path: Path) -> Iterator[_Row]:
-    reader = csv.reader(_lines(path), strict=True)
-    try:
-        columns = next(reader, [])
-        _check_columns(path, columns)
-        for cells in reader:
-            if cells:
-                yield reader.line_num, _row(f"{path}:{reader.line_num}", columns, cells)
-    except csv.Error as error:
-        raise InputError(
-            f"{path}:{reader.line_num}: not CSV that can be read: {error}; is the file whole?"
-        ) from None
-
-
-def _row(where: str, columns: list[str], cells: list[str]) -> dict[str, str]:
-    if len(cells) != len(columns):
-        raise InputError(
-            f"{where}: {len(cells)} cells for {len(columns)} columns; is the file whole?"
-        )
-    return dict(zip(columns, cells, strict=True))
-
-
-def _check_columns(path: Path, columns: list[str]) -> None:
-    missing = [name for name in (*_SPOKEN, *_SESSION, *_LABELS) if name not in columns]
-    if missing:
-        raise InputError(
-            f"{path}: no column {', '.join(missing)}; expected AnnoMI-full.csv or AnnoMI-simple.csv"
-        )
-    if len(set(columns)) != len(columns):
-        raise InputError(f"{path}: a column comes twice: {', '.join(columns)}")
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """The lines as they are: one inside quotes may be blank and still be text."""
-    with files.reading(path) as stream:
-        for line in stream:
-            yield files.decoded(path, line)
+def _dialogue(path: Path, transcript: str, rows: Sequence[annomi.Row], intake: Intake) -> Dialogue:
+    by_position = intake.repairer.pairing == "position"
+    session = annomi.session(path, transcript, rows, by_position=by_position)
+    where = f"{path}: transcript {transcript}"
+    meta = {**session.facts, "utterances": session.utterances}
+    return intake.dialogue(f"annomi/{transcript}", where, session.turns, meta)

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from converters.repair import Repairer
 from mi_llm import files, jsonl
 from mi_llm.dialogue import Dialogue, DialogueError, Turn
 from mi_llm.errors import InputError
+from mi_llm.repair import Repairer
 
 Clients = Literal["one", "any"]
 Reader = Callable[[Path, "Intake"], Iterator[Dialogue]]

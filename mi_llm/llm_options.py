@@ -6,7 +6,7 @@ Keys are no options: they come from the environment (`mi_llm.endpoint.KEY_VARIAB
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -86,22 +86,31 @@ class Asking:
     again: bool
 
 
-def asks_a_model(*, max_tokens: int) -> Callable[[_Command], _Command]:
+def asks_a_model(
+    *, max_tokens: int, only_with: str | None = None
+) -> Callable[[_Command], _Command]:
     """Give a command all options of this module; it gets them as its parameter `asking`.
 
     Args:
         max_tokens: Default of --max-tokens.
+        only_with: The command's own option without which it asks no model: then no --model is
+            needed, and `asking` is None.
     """
 
     def with_options(command: _Command) -> _Command:
         own = signature(command, eval_str=True).parameters
         options = dict(signature(asking_from, eval_str=True).parameters)
         options[_LONGEST] = options[_LONGEST].replace(default=max_tokens)
+        if only_with:
+            options["model"] = options["model"].replace(default="")
 
         @wraps(command)
         def told(**values: Any) -> None:
-            asking = asking_from(**{name: values.pop(name) for name in options})
-            command(**values, asking=asking)
+            said = {name: values.pop(name) for name in options}
+            if only_with and not _is_asked(only_with, values[only_with], said):
+                command(**values, asking=None)
+            else:
+                command(**values, asking=asking_from(**said))
 
         shown = [*(own[name] for name in own if name != "asking"), *options.values()]
         # What typer makes the options of; without annotations it looks nowhere else.
@@ -155,6 +164,15 @@ def asking_from(
         prices=read_prices(prices) if prices else None,
     )
     return Asking(endpoint, dry_run, again)
+
+
+def _is_asked(option: str, value: Any, said: Mapping[str, Any]) -> bool:
+    """Whether the option is given, without which no model is asked."""
+    if value and not said["model"]:
+        raise InputError(f"--{option} asks a model; name it with --model")
+    if not value and said["dry_run"]:
+        raise InputError(f"--dry-run tells what --{option} would ask; give both, or neither")
+    return bool(value)
 
 
 def _object(text: str) -> dict[str, object]:

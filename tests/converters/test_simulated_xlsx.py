@@ -184,7 +184,9 @@ def test_a_reply_pasted_into_the_clients_cell_is_named(tmp_path: Path):
 
 
 def test_sides_that_are_exchanged_from_a_left_out_turn_on_are_named(tmp_path: Path):
-    found = irregular(tmp_path, ASK, REPLY, "很好。你觉得可以试试吗？", "可以的", "祝你成功！", REPLY)
+    found = irregular(
+        tmp_path, ASK, REPLY, "很好。你觉得可以试试吗？", "可以的", "祝你成功！", REPLY
+    )
     assert found == [
         "B4: what a counselor says in the client's row",
         "B5: a few words in the counselor's row",

@@ -1,6 +1,6 @@
 """From turns as a corpus has them to turns that a `Dialogue` accepts, every change counted by kind.
 
-No repair invents text. All readers share these.
+No repair invents text. All readers of corpora and of transcripts share these.
 """
 
 from __future__ import annotations

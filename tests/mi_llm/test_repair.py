@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mi_llm.dialogue import Dialogue, DialogueError, Role, Turn
+from mi_llm.repair import Repairer
+
+any_turns = st.lists(
+    st.builds(
+        Turn,
+        st.sampled_from(["client", "counselor"]),
+        st.text(st.sampled_from("甲a \n\u3000\x1c\ufeff"), max_size=4) | st.text(max_size=6),
+    ),
+    max_size=8,
+)
+
+
+def turns(*pairs: tuple[Role, str]) -> tuple[Turn, ...]:
+    return tuple(Turn(role, text) for role, text in pairs)
+
+
+def test_good_turns_stay_as_they_are_and_nothing_is_counted():
+    given_ = turns(("counselor", "你好"), ("client", "我\n想戒烟"), ("counselor", "嗯"))
+    repairer = Repairer()
+    assert repairer.repaired("f", given_) == given_
+    assert repairer.counts == Counter()
+
+
+def test_every_repair_is_made_and_counted_by_kind():
+    repairer = Repairer()
+    made = repairer.repaired(
+        "f",
+        turns(
+            ("client", " 你好\u3000"),  # stripped
+            ("counselor", "\n"),  # blank: dropped, and so its neighbours meet
+            ("client", "我想戒烟"),  # merged
+            ("counselor", "为什么"),
+            ("counselor", "现在呢\n"),  # stripped and merged
+            ("client", ""),  # dropped
+        ),
+    )
+    assert made == turns(("client", "你好\n我想戒烟"), ("counselor", "为什么\n现在呢"))
+    assert repairer.counts == {
+        "stripped turns": 2,
+        "dropped blank turns": 2,
+        "merged neighbours": 2,
+    }
+
+
+def test_three_neighbours_become_one_turn_in_their_order_and_count_as_two_merges():
+    repairer = Repairer()
+    made = repairer.repaired("f", turns(("client", "一"), ("client", "二"), ("client", "三")))
+    assert made == turns(("client", "一\n二\n三"))
+    assert repairer.counts == {"merged neighbours": 2}
+
+
+def test_counts_add_up_over_dialogues():
+    repairer = Repairer()
+    for _ in range(3):
+        repairer.repaired("f", turns(("client", " 一")))
+    assert repairer.counts == {"stripped turns": 3}
+
+
+def test_turns_that_are_all_blank_leave_nothing():
+    assert Repairer().repaired("f", turns(("client", " "), ("counselor", ""))) == ()
+
+
+@pytest.mark.parametrize(
+    ("second", "fault"),
+    [
+        (Turn("counselor", " "), "blank counselor turn"),
+        (Turn("counselor", "答 "), "white space"),
+        (Turn("client", "二"), "second client turn in a row"),
+    ],
+)
+def test_the_policy_none_refuses_what_needs_mending_with_place_and_way_out(
+    second: Turn, fault: str
+):
+    repairer = Repairer("none")
+    with pytest.raises(DialogueError) as caught:
+        repairer.repaired("a.json: dialogue 3", [Turn("client", "一"), second])
+    message = str(caught.value)
+    assert message.startswith("a.json: dialogue 3, turn 2: ")
+    assert fault in message
+    assert "leave out --repair none" in message
+    assert repairer.counts == Counter()
+
+
+@given(given_=any_turns)
+def test_repaired_turns_make_a_dialogue_or_are_empty(given_: list[Turn]):
+    made = Repairer().repaired("f", given_)
+    if made:
+        Dialogue("a/0", made)  # refuses what breaks a rule
+    else:
+        assert all(not turn.content.strip() for turn in given_)
+
+
+@given(given_=any_turns)
+def test_repairing_twice_changes_nothing_more(given_: list[Turn]):
+    once = Repairer().repaired("f", given_)
+    again = Repairer()
+    assert again.repaired("f", once) == once
+    assert again.counts == Counter()
+    assert Repairer("none").repaired("f", once) == once
+
+
+@given(given_=any_turns)
+def test_no_text_is_invented_and_none_is_lost(given_: list[Turn]):
+    def spoken(some: tuple[Turn, ...] | list[Turn], role: Role) -> str:
+        return "".join("".join(turn.content.split()) for turn in some if turn.role == role)
+
+    made = Repairer().repaired("f", given_)
+    for role in ("client", "counselor"):
+        assert spoken(made, role) == spoken(given_, role)
+
+
+@given(given_=any_turns)
+def test_as_many_turns_are_counted_as_are_gone(given_: list[Turn]):
+    repairer = Repairer()
+    made = repairer.repaired("f", given_)
+    gone = repairer.counts["dropped blank turns"] + repairer.counts["merged neighbours"]
+    assert len(given_) - len(made) == gone
+
+
+def test_pairing_by_position_names_sides_in_turn_and_changes_no_text():
+    repairer = Repairer("none", "position")
+    given_ = turns(("counselor", " 你好"), ("counselor", ""), ("client", "嗯"))
+    assert repairer.repaired("f", given_) == turns(
+        ("client", " 你好"), ("counselor", ""), ("client", "嗯")
+    )
+    assert repairer.counts == Counter()
