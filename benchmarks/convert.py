@@ -28,8 +28,8 @@ for path in Path(sys.argv[1]).rglob("*.json"):
 READ = """
 import sys
 from pathlib import Path
-from converters.corpora import CORPORA
-from converters.intake import Intake, take_in
+from converters.corpora.formats import CORPORA
+from converters.corpora.intake import Intake, take_in
 for dialogue in take_in(CORPORA["smilechat"], Path(sys.argv[1]), Intake()):
     pass
 """

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import prompts
-from converters import mi_conversations
-from converters.intake import Intake
+from converters.corpora import mi_conversations
+from converters.corpora.intake import Intake
 from mi_llm import files
 from mi_llm.alpaca import read_objects
 from mi_llm.errors import InputError

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters import stand_ins
+from converters.models import stand_ins
 from mi_llm import files
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converters.findings import GROUNDS, Finding, Ground
-from converters.machine_checks import check
-from converters.review import duplicates
+from converters.review.findings import GROUNDS, Finding, Ground
+from converters.review.machine_checks import check
+from converters.review.prepare import duplicates
 from mi_llm.dialogue import Dialogue, Role, Turn, read_dialogues
 
 SEEDED = Path(__file__).parents[1] / "tests" / "converters" / "bad_transcriptions.json"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from converters import llm_commands, model_commands, review_command
+from converters import llm_commands
+from converters.models import commands as model_commands
+from converters.review import command as review_command
 from mi_llm import cli, files
 from mi_llm.cli import Output, Overwrite
 from mi_llm.errors import InputError
@@ -52,8 +54,8 @@ def convert(
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a corpus into dialogues, one JSON object a line."""
-    from converters.corpora import CORPORA
-    from converters.intake import Intake, take_in, wanted
+    from converters.corpora.formats import CORPORA
+    from converters.corpora.intake import Intake, take_in, wanted
     from mi_llm.dialogue import dialogue_lines
     from mi_llm.repair import Repairer
     from mi_llm.stamp import stamped

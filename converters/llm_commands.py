@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from converters.asking import Asides, Service
-    from converters.corpus_figure import Format
-    from converters.screen_report import Report
+    from converters.screening.figure import Format
+    from converters.screening.report import Report
     from prompts import Prompt
 
 PromptName = Annotated[str, typer.Option(help="Prompt, by its name in prompts/.")]
@@ -46,9 +46,9 @@ def screen(
     code 1 if some dialogues got no usable judgement.
     """
     import prompts
-    from converters import screen as job
     from converters.asking import Service, full_disk_stops, ledger_path
-    from converters.screen_report import report, table
+    from converters.screening import screen as job
+    from converters.screening.report import report, table
 
     figures = _formats(figure) if figure else []
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
@@ -92,8 +92,8 @@ def transcribe(
     usable answer.
     """
     import prompts
-    from converters import transcribe as job
     from converters.asking import Service, ledger_path
+    from converters.transcription import transcribe as job
 
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
     text = prompts.load(prompt)
@@ -106,7 +106,7 @@ def transcribe(
 
 
 def _formats(paths: Sequence[Path]) -> list[tuple[Path, Format]]:
-    from converters.corpus_figure import figure_format
+    from converters.screening.figure import figure_format
 
     return [(path, figure_format(path.name)) for path in paths]
 
@@ -114,7 +114,7 @@ def _formats(paths: Sequence[Path]) -> list[tuple[Path, Format]]:
 def _draw(
     found: Report, path: Path, kind: Format, *, inputs: Sequence[Path], seed: int, overwrite: bool
 ) -> None:
-    from converters.corpus_figure import drawing
+    from converters.screening.figure import drawing
     from mi_llm.stamp import write_stamp
 
     means = {one.corpus.name: one.means for one in found.corpora if one.means}
@@ -145,7 +145,7 @@ def _write_report(
     seed: int,
     overwrite: bool,
 ) -> None:
-    from converters.screen_report import as_json
+    from converters.screening.report import as_json
     from mi_llm import jsonl
     from mi_llm.stamp import stamped
 

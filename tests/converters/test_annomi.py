@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from converters.annomi import read
-from converters.intake import Intake, take_in
+from converters.corpora.annomi import read
+from converters.corpora.intake import Intake, take_in
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
 from mi_llm.repair import Repairer

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from converters.asking import Aside, Asides, Result, full_disk_stops, in_order, tally
-from converters.transcribe import sent_id
+from converters.transcription.transcribe import sent_id
 from mi_llm import files
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import Answer, Request

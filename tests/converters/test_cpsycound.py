@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from converters.cpsycound import read
-from converters.intake import Intake, take_in, wanted
+from converters.corpora.cpsycound import read
+from converters.corpora.intake import Intake, take_in, wanted
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
 from mi_llm.repair import Repairer

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from converters.cpsycoune import read
-from converters.intake import Intake, take_in
+from converters.corpora.cpsycoune import read
+from converters.corpora.intake import Intake, take_in
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from converters.efaqa import read
-from converters.intake import Intake, take_in
+from converters.corpora.efaqa import read
+from converters.corpora.intake import Intake, take_in
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
 from mi_llm.repair import Repairer

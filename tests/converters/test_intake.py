@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from converters import mi_conversations
-from converters.intake import Intake, take_in, wanted
+from converters.corpora import mi_conversations
+from converters.corpora.intake import Intake, take_in, wanted
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters import cpsycound
-from converters.intake import Intake
+from converters.corpora import cpsycound
+from converters.corpora.intake import Intake
 from converters.lengths import UNITS, Moments, lengths
 from converters.tables import length_tables
 from mi_llm.dialogue import Dialogue, Turn

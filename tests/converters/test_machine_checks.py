@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import screening
-from converters import check_mi, check_relevance, check_structure
-from converters.corpora import CORPORA
-from converters.findings import GROUNDS, KINDS, Finding
-from converters.intake import Intake, take_in
-from converters.machine_checks import check
+from converters.corpora.formats import CORPORA
+from converters.corpora.intake import Intake, take_in
+from converters.review import check_mi, check_relevance, check_structure
+from converters.review.findings import GROUNDS, KINDS, Finding
+from converters.review.machine_checks import check
 from mi_llm.dialogue import Dialogue, Turn
 
 ROOT = Path(__file__).parents[2]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from converters.intake import Intake, take_in
-from converters.messages import read
+from converters.corpora.intake import Intake, take_in
+from converters.corpora.messages import read
 from converters.rows import Placement, RowWriter, Shape
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converters.intake import Intake
-from converters.mi_conversations import read
+from converters.corpora.intake import Intake
+from converters.corpora.mi_conversations import read
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines, read_dialogues
 from mi_llm.errors import InputError
 from mi_llm.repair import Pairing, Policy, Repairer

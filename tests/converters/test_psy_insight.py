@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from converters.intake import Intake, take_in, wanted
-from converters.psy_insight import read
+from converters.corpora.intake import Intake, take_in, wanted
+from converters.corpora.psy_insight import read
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError

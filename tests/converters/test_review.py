@@ -12,12 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks import screening
-from converters import review, review_command
-from converters.findings import Finding
 from converters.library import Library
-from converters.review import Item, Review, Sources, assigned
-from converters.review_apply import applied
-from converters.review_decisions import Decision
+from converters.review import command as review_command
+from converters.review import prepare as review
+from converters.review.apply import applied
+from converters.review.decisions import Decision
+from converters.review.findings import Finding
+from converters.review.prepare import Item, Review, Sources, assigned
 from mi_llm import cli
 from mi_llm.dialogue import Dialogue, dialogue_lines, read_dialogues
 from mi_llm.errors import InputError

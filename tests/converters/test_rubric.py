@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 from scipy.stats import rankdata
 
-from converters.ranking import ranking
-from converters.rubric import MAXIMA, RUBRIC, fault, judgement_schema, points, totals
+from converters.screening.ranking import ranking
+from converters.screening.rubric import MAXIMA, RUBRIC, fault, judgement_schema, points, totals
 
 # The rubric once more, as it was published: criterion -> maxima of its items in their order.
 PUBLISHED = {

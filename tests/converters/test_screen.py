@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import prompts
-from converters.rubric import RUBRIC
+from converters.screening.rubric import RUBRIC
 from tests.converters.llm_jobs import KEY, asked, lines, loaded, run, saved, talks, text
 from tests.llm_server import NOT_JSON, LLMServer, Received, Reply
 

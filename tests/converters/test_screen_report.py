@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import sem, t
 
-from converters import corpus_figure
 from converters.asking import Aside
-from converters.corpus_figure import drawing, figure_format
-from converters.rubric import MAXIMA, RUBRIC
-from converters.screen import Corpus, Judged, corpora
-from converters.screen_report import as_json, report, table
+from converters.screening import figure as corpus_figure
+from converters.screening.figure import drawing, figure_format
+from converters.screening.report import as_json, report, table
+from converters.screening.rubric import MAXIMA, RUBRIC
+from converters.screening.screen import Corpus, Judged, corpora
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
 from mi_llm.errors import InputError
 from mi_llm.statistics import ONE_CLUSTER, T_BASED, Estimate

@@ -11,8 +11,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from converters.intake import Intake, take_in
-from converters.simulated_xlsx import read
+from converters.corpora.intake import Intake, take_in
+from converters.corpora.simulated_xlsx import read
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
 from mi_llm.repair import Repairer

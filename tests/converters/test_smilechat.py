@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from converters.intake import Intake, take_in
-from converters.smilechat import read
+from converters.corpora.intake import Intake, take_in
+from converters.corpora.smilechat import read
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import prompts
-from converters.transcribe import sent_id
+from converters.transcription.transcribe import sent_id
 from tests.converters.llm_jobs import (
     KEY,
     ROOT,

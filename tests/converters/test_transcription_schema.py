@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from converters.transcription_schema import Code, RiskFlag, Transcription, fault
+from converters.transcription.schema import Code, RiskFlag, Transcription, fault
 from mi_llm import miti, safety
 
 Value = dict[str, Any]

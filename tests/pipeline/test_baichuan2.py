@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig, LlamaForCausalLM, LlamaTokenizer, LlamaTokenizerFast
 
 from converters.__main__ import app
-from converters.baichuan2 import convert
+from converters.models.baichuan2 import convert
 from mi_llm import cli
 from mi_llm.errors import InputError
 from tests.pipeline import original_baichuan2 as original
@@ -339,7 +339,7 @@ def test_peak_memory_is_bounded_by_the_largest_shard(tmp_path, kind):
     )
     subprocess.run([sys.executable, "-c", write, tmp_path / "big", kind], cwd=ROOT, check=True)
     measured = (
-        "import pathlib, resource, sys; from converters.baichuan2 import convert;"
+        "import pathlib, resource, sys; from converters.models.baichuan2 import convert;"
         "convert(*map(pathlib.Path, sys.argv[1:]));"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from converters.corpora import CORPORA
+from converters.corpora.formats import CORPORA
 from tests.pipeline.llamafactory import module
 
 pytestmark = [pytest.mark.train, pytest.mark.real_data]

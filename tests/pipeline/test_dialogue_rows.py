@@ -2,8 +2,8 @@
 
 import pytest
 
-from converters.intake import Intake
-from converters.mi_conversations import read
+from converters.corpora.intake import Intake
+from converters.corpora.mi_conversations import read
 from converters.rows import RowWriter
 from tests.pipeline.test_fit import SAMPLE, processed, renderings
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from converters.corpora.intake import Intake
+from converters.corpora.mi_conversations import read
 from converters.fit import limit, rendering
-from converters.intake import Intake
-from converters.mi_conversations import read
 from converters.rows import RowWriter
 from mi_llm.errors import InputError
 from tests.pipeline.llamafactory import ROOT, TEMPLATES

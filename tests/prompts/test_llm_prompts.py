@@ -12,9 +12,9 @@ from typing import Any, get_args
 import pytest
 
 import prompts
-from converters import transcription_schema as schema
-from converters.rubric import RUBRIC, fault, judgement_schema
-from converters.transcription_schema import Transcription
+from converters.screening.rubric import RUBRIC, fault, judgement_schema
+from converters.transcription import schema
+from converters.transcription.schema import Transcription
 
 TRANSCRIBE = prompts.load("transcribe.v1")
 SCREEN = prompts.load("screen.v1")

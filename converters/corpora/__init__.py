@@ -1,0 +1,1 @@
+"""Readers: one module a corpus format; `formats.py` lists them."""

@@ -1,0 +1,1 @@
+"""Machine checks of transcriptions, review books, decisions."""

@@ -1,0 +1,230 @@
+"""The command `review`: machine checks and review books out, decisions in."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mi_llm import cli, files
+from mi_llm.cli import Overwrite
+from mi_llm.errors import InputError
+
+if TYPE_CHECKING:
+    from converters.library import Library
+    from converters.review.apply import Funnel, Settled
+    from converters.review.folder import Plan
+    from converters.review.prepare import Sources
+    from mi_llm.dialogue import Dialogue
+
+_REVIEWER = re.compile(r"[\w.-]{1,30}")
+
+
+def review(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Transcriptions, one JSON object a line. With --apply: review books."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="Folder to write. With --apply: file of what is kept."),
+    ],
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option(help="Dialogues that the transcriptions were made from, repeatable."),
+    ] = None,
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            help="MITI codes (transcript,volley,rater,code) for the checks that need them."
+        ),
+    ] = None,
+    sample: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of what the checks pass that is read all the same."),
+    ] = 0.1,
+    double: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of what is read that two read, beside crises."),
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same dialogues.")] = 42,
+    reviewer: Annotated[
+        list[str] | None,
+        typer.Option(help="Who reads, repeatable: one book each. Default: one book for anyone."),
+    ] = None,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Read books that were filled in, and write what is kept."),
+    ] = False,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="With --apply: the review's folder. Default: that of the first book."),
+    ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option("--partial", help="With --apply: leave out what is undecided, and count."),
+    ] = False,
+    disputed: Annotated[
+        Path | None,
+        typer.Option(help="With --apply: book to write for a third reviewer, where two disagree."),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Check transcriptions, have people decide, keep what stands.
+
+    First: `review MI.jsonl --sources IN.jsonl -o FOLDER` writes findings and XLSX books. Then:
+    `review --apply FOLDER/*.xlsx -o KEPT.jsonl`. Exit code 1 if a book has faults: nothing is kept.
+    """
+    if apply:
+        if sources or codes or reviewer:
+            raise InputError(
+                "--sources, --codes and --reviewer belong to preparing, not to --apply"
+            )
+        _apply(paths, output, folder or paths[0].parent, disputed, partial, overwrite)
+        return
+    if folder or partial or disputed:
+        raise InputError("--folder, --partial and --disputed need --apply")
+    if len(paths) > 1:
+        raise InputError("one file of transcriptions at a time; with review books add --apply")
+    _prepare(
+        paths[0], output, sources or [], codes, (sample, double), seed, reviewer or [], overwrite
+    )
+
+
+def _prepare(
+    path: Path,
+    output: Path,
+    sources: list[Path],
+    codes: Path | None,
+    shares: tuple[float, float],
+    seed: int,
+    reviewers: list[str],
+    overwrite: bool,
+) -> None:
+    from converters.library import Library
+    from converters.review import folder as review_folder
+    from converters.review import prepare as preparing
+    from converters.review.check_codes import read_codings
+    from mi_llm.stamp import write_stamp
+
+    for one in reviewers:
+        if not _REVIEWER.fullmatch(one) or reviewers.count(one) > 1:
+            raise InputError(
+                f"--reviewer {one!r}: letters, digits, _ . - only, each name once: it names a file"
+            )
+    files.refuse_existing_folder(output, overwrite=overwrite)
+    library = Library([path])
+    prepared = preparing.prepare(
+        library,
+        preparing.Sources(sources),
+        read_codings(codes) if codes else {},
+        sample=shares[0],
+        double=shares[1],
+        seed=seed,
+        reviewers=reviewers,
+    )
+    facts = review_folder.file_facts(path, sources, codes)
+    books = review_folder.write(prepared, library, output, facts, overwrite=overwrite)
+    inputs = [path, *sources, *([codes] if codes else [])]
+    counts = preparing.counts(prepared)
+    packages = ["openpyxl", "datasketch", "rapidfuzz"]
+    write_stamp(output, inputs=inputs, counts=counts, packages=packages, seed=seed)
+    for line in preparing.summary(prepared):
+        print(line)
+    for book in books:
+        print(f"to be filled in: {book}")
+
+
+def _apply(
+    books: list[Path],
+    output: Path,
+    folder: Path,
+    disputed: Path | None,
+    partial: bool,
+    overwrite: bool,
+) -> None:
+    from converters.library import Library
+    from converters.review import apply as review_apply
+    from converters.review import folder as review_folder
+    from converters.review.prepare import Sources
+
+    files.refuse_existing(output, overwrite=overwrite)
+    plan = review_folder.read_plan(folder)
+    library, sources = Library([plan.dialogues]), Sources(plan.sources)
+    dialogues = {one.id: one for one in library}
+    settled, faults = _read(books, plan, dialogues, sources, partial)
+    if disputed and settled.disputed:
+        review_folder.write_disputed(disputed, settled.disputed, library, plan, overwrite=overwrite)
+        print(f"for a third reviewer: {disputed}")
+    if faults:
+        for fault in faults:
+            print(fault, file=sys.stderr)
+        print(f"{len(faults):,} faults; nothing was written to {output}", file=sys.stderr)
+        raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
+    funnel = review_apply.Funnel()
+    _write_kept(output, books, plan, library, sources, settled, funnel, overwrite)
+    for line in review_apply.summary(funnel, settled):
+        print(line)
+
+
+def _read(
+    books: list[Path],
+    plan: Plan,
+    dialogues: dict[str, Dialogue],
+    sources: Sources,
+    partial: bool,
+) -> tuple[Settled, list[str]]:
+    """What all books say together, and all that is wrong."""
+    from converters.review import apply as review_apply
+    from converters.review.decisions import read_book
+    from converters.review.prepare import WHY
+
+    to_read = {name: dialogues[name] for name, one in plan.items.items() if one["state"] in WHY}
+    read = [read_book(path, plan.identity, to_read) for path in books]
+    settled = review_apply.settle([one for book in read for one in book.decisions], plan.items)
+    faults = [fault for book in read for fault in book.faults] + settled.faults
+    faults += review_apply.disputes(settled)
+    if not partial:
+        cells = [cell for book in read for cell in book.undecided]
+        refused = {name for book in read for name in book.refused}
+        faults += review_apply.undecided(settled, cells, refused)
+    for name, decision in settled.decisions.items():
+        faults += review_apply.applied(to_read[name], sources.of(to_read[name]), decision)[2]
+    return settled, faults
+
+
+def _write_kept(
+    output: Path,
+    books: list[Path],
+    plan: Plan,
+    library: Library,
+    sources: Sources,
+    settled: Settled,
+    funnel: Funnel,
+    overwrite: bool,
+) -> None:
+    """Write what is kept, and the funnel beside it: both or neither."""
+    from converters.review import apply as review_apply
+    from mi_llm import jsonl
+    from mi_llm.dialogue import dialogue_lines
+    from mi_llm.stamp import stamped
+
+    inputs = [plan.dialogues, *plan.sources, *books]
+    with (
+        stamped(output, inputs=inputs, packages=["openpyxl"], overwrite=overwrite) as (
+            kept,
+            details,
+        ),
+        files.whole(output.with_suffix(".funnel.json"), overwrite=True) as stream,
+    ):
+        dialogues = map(library.dialogue, library.ids)
+        outcomes = review_apply.outcomes(dialogues, sources.of, plan.items, settled, funnel)
+        kept.writelines(dialogue_lines(outcomes))
+        if not funnel.counts["out"]:
+            raise InputError(f"{output}: no dialogue is kept, so there is nothing to write")
+        facts = review_apply.as_json(funnel, settled)
+        stream.write(jsonl.dumped(facts, indent=1) + "\n")
+        details.update(counts=facts, plan=plan.identity)

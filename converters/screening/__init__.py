@@ -1,0 +1,1 @@
+"""Scoring corpora by a language model, and ranking them."""

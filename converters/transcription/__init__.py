@@ -1,0 +1,1 @@
+"""Rewriting counselling as motivational interviewing by a language model."""
