@@ -5,8 +5,8 @@ replies where MI_LLM_REAL_DATA names a folder that has them, else those of data/
 and the references of the long file, are drawn from a seed, character by character. Both sides run
 in turn, whole processes, and must find the same means. LLaMA-Factory's side is the formula of its
 scripts/eval_bleu_rouge.py with that script's imports, without `import llamafactory`, and in one
-process: its num_proc=8 takes more CPU. Ours also scores a second time with white space stripped,
-and computes intervals.
+process: its num_proc=8 takes more CPU. Ours is `python -m eval score`, which also scores a second
+time with white space stripped, and computes intervals.
 """
 
 from __future__ import annotations
@@ -50,19 +50,6 @@ def scored(row):
 rows = load_dataset("json", data_files=sys.argv[1], split="train")
 rows = rows.map(scored, remove_columns=rows.column_names).to_dict()
 json.dump([sum(column) / len(column) for column in rows.values()], open(sys.argv[2], "w"))
-"""
-# Arguments: rows, means to write, predictions of several models.
-OURS = """
-import json, sys
-from pathlib import Path
-from eval.predictions import match, read_predictions, read_rows
-from eval.scoring import score
-rows, means = read_rows(Path(sys.argv[1])), []
-for path in map(Path, sys.argv[3:]):
-    found = read_predictions(path)
-    match(found, rows, names=str(path))
-    means.append([one.estimate.mean for one in score(found, rows).summary() if not one.strip])
-json.dump(means, open(sys.argv[2], "w"))
 """
 
 
@@ -157,17 +144,21 @@ def theirs(paths: Sequence[Path]) -> tuple[float, list[list[float]]]:
 
 
 def ours(paths: Sequence[Path]) -> tuple[float, list[list[float]]]:
-    """CPU seconds and means of ours: the command for one file, all of several in one process."""
+    """CPU seconds and means of our command, all files in one process."""
     rows = paths[0].with_suffix(".rows.json")
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "scores.json"
-        if len(paths) > 1:
-            seconds, _ = measured([sys.executable, "-c", OURS, *map(str, (rows, out, *paths))])
-            return seconds, json.loads(out.read_text(encoding="utf-8"))
-        command = ["-m", "eval", "score", str(paths[0]), "--rows", str(rows), "-o", str(out)]
+        # A folder for each, as models have: the scores are written beside the predictions.
+        models = [Path(folder) / str(number) / path.name for number, path in enumerate(paths)]
+        for model, path in zip(models, paths, strict=True):
+            model.parent.mkdir()
+            model.symlink_to(path)
+        command = ["-m", "eval", "score", *map(str, models), "--rows", str(rows)]
         seconds, _ = measured([sys.executable, *command])
-        scores = json.loads(out.read_text(encoding="utf-8"))["scores"]
-    return seconds, [[score["mean"] for score in scores if not score["strip"]]]
+        means = [
+            [score["mean"] for score in json.loads(text)["scores"] if not score["strip"]]
+            for text in ((model.with_name("scores.json")).read_text("utf-8") for model in models)
+        ]
+    return seconds, means
 
 
 if __name__ == "__main__":

@@ -2,56 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mi_llm import cli, jsonl
+from eval import (
+    agreement_command,
+    book_command,
+    breakdown_command,
+    miti_command,
+    predict_command,
+    score_command,
+    sweep_command,
+    transcripts_command,
+)
+from mi_llm import cli
 from mi_llm.cli import Output, Overwrite
 
 # Everything else is imported inside the commands, so that --help answers at once.
 
-app = cli.command_group("Predictions in; scores and the report out.")
+# Matrices here are small: NumPy's threads on them take time and give none back.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-
-@app.command()
-def score(
-    predictions: Annotated[Path, typer.Argument(help="A generated_predictions.jsonl.")],
-    rows: Annotated[Path, typer.Option(help="The Alpaca rows that were predicted.")],
-    output: Output,
-    seed: Annotated[int, typer.Option(help="Of the intervals.")] = 0,
-    overwrite: Overwrite = False,
-) -> None:
-    """Score predictions: BLEU-4 and ROUGE.
-
-    As LLaMA-Factory computes them, and a second time with both sides stripped of white space.
-    """
-    from eval.predictions import match, read_predictions, read_rows
-    from eval.scoring import score as scored
-    from mi_llm.stamp import stamped
-
-    with stamped(
-        output,
-        inputs=[predictions, rows],
-        packages=["nltk", "rouge-chinese", "jieba", "numpy"],
-        overwrite=overwrite,
-    ) as (stream, details):
-        found, wanted = read_predictions(predictions), read_rows(rows)
-        match(found, wanted, names=f"{predictions} and {rows}")
-        scores = scored(found, wanted, seed=seed)
-        facts = scores.as_json()
-        stream.write(jsonl.dumped(facts, indent=1) + "\n")
-        counts = {key: facts[key] for key in ("rows", "dialogues", "empty_predictions")}
-        details.update(counts=counts, rows=str(rows), seed=seed)
-    print(
-        f"{output}: {facts['rows']:,} rounds of {facts['dialogues']:,} dialogues, "
-        f"{facts['empty_predictions']:,} empty predictions"
-    )
-    for one in scores.summary():
-        mean, low, high = one.estimate.mean, one.estimate.low, one.estimate.high
-        interval = "no interval" if low is None else f"{low:.2f}-{high:.2f}"
-        print(f"{mean:6.2f}  {interval:13}  {one.signature}")
+app = cli.command_group("Predictions and transcripts in; scores, tests and reports out.")
 
 
 @app.command()
@@ -83,6 +58,18 @@ def report(
         stream.write(page(found))
         details.update(counts={"runs": len(found)})
     print(f"{output}: {len(found)} runs")
+
+
+app.command()(score_command.score)
+app.command()(score_command.compare)
+app.command()(breakdown_command.breakdown)
+app.command()(predict_command.predict)
+app.command()(sweep_command.sweep)
+app.command()(transcripts_command.transcripts)
+app.command()(book_command.book)
+app.command()(book_command.codes)
+app.command()(miti_command.miti)
+app.command()(agreement_command.agreement)
 
 
 if __name__ == "__main__":

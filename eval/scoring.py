@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eval.corpus_bleu import CorpusBleu, corpus_bleu
 from eval.predictions import Prediction
-from eval.similarity import MEASURES, Similarity, signature, similarity
+from eval.similarity import MEASURES, Similarity, signature, similarities, similarity
+from mi_llm import jsonl
 from mi_llm.alpaca import AlpacaRow, dialogue_ids
-from mi_llm.statistics import LEVEL, RESAMPLES, Estimate, clustered_mean
+from mi_llm.statistics import LEVEL, RESAMPLES, Estimate, clustered_means, few_dialogues
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Scores:
         stripped: The same with both sides stripped.
         empty: Predictions without any visible character.
         seed: Of the intervals.
+        summary: The eight means: four measures as LLaMA-Factory, then four stripped.
+        corpus_bleu: sacreBLEU's BLEU of all replies at once; None if it was not asked for.
     """
 
     ids: tuple[str, ...]
@@ -48,33 +52,33 @@ class Scores:
     stripped: tuple[Similarity, ...]
     empty: int
     seed: int
+    summary: tuple[Score, ...]
+    corpus_bleu: CorpusBleu | None
 
-    def summary(self) -> list[Score]:
-        """The eight means: four measures as LLaMA-Factory, then four stripped."""
-        return [
-            Score(
-                measure,
-                strip,
-                signature(measure, strip=strip),
-                clustered_mean(
-                    [getattr(row, measure) for row in rows], self.dialogues, seed=self.seed
-                ),
-            )
-            for strip, rows in ((False, self.plain), (True, self.stripped))
-            for measure in MEASURES
-        ]
+    @property
+    def warning(self) -> str | None:
+        """What to print beside intervals over few dialogues; None from 20."""
+        return few_dialogues(len(set(self.dialogues)))
 
-    def as_json(self) -> dict[str, Any]:
-        """The content of scores.json."""
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows, their dialogues, and predictions without any visible character."""
         return {
             "rows": len(self.ids),
             "dialogues": len(set(self.dialogues)),
             "empty_predictions": self.empty,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of scores.json but for `per_row`."""
+        return {
+            **self.counts,
             "interval": {
                 "level": LEVEL,
-                "method": "percentile bootstrap over dialogues",
+                "over": "dialogues",
                 "resamples": RESAMPLES,
                 "seed": self.seed,
+                "warning": self.warning,
             },
             "scores": [
                 {
@@ -83,31 +87,80 @@ class Scores:
                     "signature": score.signature,
                     **asdict(score.estimate),
                 }
-                for score in self.summary()
+                for score in self.summary
             ],
-            "per_row": [
-                {"id": name, "dialogue": dialogue, "lf": asdict(plain), "strip": asdict(stripped)}
-                for name, dialogue, plain, stripped in zip(
-                    self.ids, self.dialogues, self.plain, self.stripped, strict=True
-                )
-            ],
+            "corpus_bleu": self.corpus_bleu and asdict(self.corpus_bleu),
         }
 
+    def json_text(self) -> Iterator[str]:
+        """Yield the text of scores.json, a line for each row.
 
-def score(predictions: Sequence[Prediction], rows: Sequence[AlpacaRow], *, seed: int = 0) -> Scores:
+        The rows are written by hand: json's encoder in C does not indent, and the one in Python
+        takes as long as the scores do.
+        """
+        head = jsonl.dumped(self.as_json(), indent=1)
+        yield head.removesuffix("\n}") + ',\n "per_row": '
+        yield from jsonl.array_text(
+            {"id": name, "dialogue": dialogue, "lf": _json(plain), "strip": _json(stripped)}
+            for name, dialogue, plain, stripped in zip(
+                self.ids, self.dialogues, self.plain, self.stripped, strict=True
+            )
+        )
+        yield "}\n"
+
+
+def score(
+    predictions: Sequence[Prediction],
+    rows: Sequence[AlpacaRow],
+    *,
+    seed: int = 0,
+    with_corpus_bleu: bool = False,
+) -> Scores:
     """Score predictions against the labels that they carry.
 
     Args:
         predictions: N predictions.
         rows: The N rows that they answer, matched by `eval.predictions.match`.
         seed: Of the intervals.
+        with_corpus_bleu: Add sacreBLEU's corpus BLEU, which other tools can repeat.
     """
-    pairs = [(one.predict, one.label) for one in predictions]
+    said, wanted = [one.predict for one in predictions], [one.label for one in predictions]
+    plain = tuple(similarities(said, wanted))
+    stripped = tuple(map(_stripped, predictions, plain))
+    dialogues = tuple(dialogue_ids(rows))
     return Scores(
         ids=tuple(row.get("id", f"row {number}") for number, row in enumerate(rows)),
-        dialogues=tuple(dialogue_ids(rows)),
-        plain=tuple(similarity(*pair) for pair in pairs),
-        stripped=tuple(similarity(*pair, strip=True) for pair in pairs),
-        empty=sum(not one.predict.strip() for one in predictions),
+        dialogues=dialogues,
+        plain=plain,
+        stripped=stripped,
+        empty=sum(not text.strip() for text in said),
         seed=seed,
+        summary=tuple(_summary(plain, stripped, dialogues, seed)),
+        corpus_bleu=corpus_bleu(said, wanted) if with_corpus_bleu else None,
     )
+
+
+def _summary(
+    plain: Sequence[Similarity],
+    stripped: Sequence[Similarity],
+    dialogues: Sequence[str],
+    seed: int,
+) -> Iterator[Score]:
+    for strip, rows in ((False, plain), (True, stripped)):
+        columns = [[getattr(row, measure) for row in rows] for measure in MEASURES]
+        estimates = clustered_means(columns, dialogues, seed=seed)
+        for measure, estimate in zip(MEASURES, estimates, strict=True):
+            yield Score(measure, strip, signature(measure, strip=strip), estimate)
+
+
+def _stripped(prediction: Prediction, plain: Similarity) -> Similarity:
+    """The scores with both sides stripped, computed only if that changes a side."""
+    texts = (prediction.predict, prediction.label)
+    if all(text == text.strip() for text in texts):
+        return plain
+    return similarity(*texts, strip=True)
+
+
+def _json(row: Similarity) -> dict[str, float]:
+    """As `dataclasses.asdict`, which is slow enough to be felt on thousands of rows."""
+    return {measure: getattr(row, measure) for measure in MEASURES}

@@ -117,7 +117,7 @@ def krippendorff_alpha(items: Iterable[Sequence[float]], *, ordinal: bool = Fals
     """Krippendorff's alpha: agreement of any raters where some ratings may be missing.
 
     Computed by NLTK. Krippendorff 2018, Content Analysis, 4th edition, ch. 12. The package
-    `krippendorff` gives the same; its licence (GPL) does not go with this project's.
+    `krippendorff` gives the same, but is GPL-3.0.
 
     Args:
         items: For each item the ratings that it got, one per rater who rated it. Items with fewer

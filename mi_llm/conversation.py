@@ -45,6 +45,7 @@ class Request:
         prompt_sha: SHA-256 of the prompt file that the messages were made with.
         check: Rules that a schema cannot say; takes the value (the text without a schema) and
             returns what is wrong, in words for the model, or None.
+        any_text: Take blank and cut-off answers too, as the model itself is what is measured.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Request:
     schema: type[BaseModel] | None = None
     prompt_sha: str = ""
     check: Callable[[Any], str | None] | None = None
+    any_text: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Answer:
         tokens_in: Of the prompt; None if the server did not say.
         tokens_out: Of the answer; None if the server did not say.
         from_ledger: Whether it was there already.
+        finish_reason: Why it ended, as the server gave it: `stop`, `length`.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Answer:
     tokens_in: int | None
     tokens_out: int | None
     from_ledger: bool
+    finish_reason: str = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +180,9 @@ def judged(request: Request, text: str, finish_reason: str) -> tuple[BaseModel |
     """The value of an answer and None, or None and what is wrong with it."""
     if finish_reason in FILTERED:
         return None, "refused by the service"
-    if not text.strip():
+    if not text.strip() and not request.any_text:
         return None, "blank answer"
-    if finish_reason == "length":
+    if finish_reason == "length" and not request.any_text:
         return None, "cut off at the longest answer allowed (--max-tokens)"
     value = None
     if request.schema is not None:

@@ -90,8 +90,8 @@ class Door:
             sent = sent or not held
             value, problem = conversation.judged(request, line.text, line.finish_reason)
             if problem is None:
-                tokens = line.tokens_in, line.tokens_out
-                return Answer(request.id, line.text, value, *tokens, from_ledger=not sent), sent
+                came = line.tokens_in, line.tokens_out, not sent, line.finish_reason
+                return Answer(request.id, line.text, value, *came), sent
             reason, text = problem, line.text
             if line.finish_reason in conversation.FILTERED:
                 break

@@ -30,6 +30,7 @@ LINE, HIGHEST = 15.0, 400.0  # points; Excel takes at most 409
 
 # What XML 1.0 cannot hold.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_LONG_AGO = b"1980-01-01T00:00:00Z"  # as the entries of a ZIP file without a date
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, SyntaxError, ValueError)
 
 
@@ -208,8 +209,14 @@ def for_paper(sheet: Worksheet, *, repeat_header: bool = True) -> None:
         sheet.print_title_rows = "1:1"
 
 
-def save(book: Workbook, path: Path, *, overwrite: bool = False) -> None:
+def save(book: Workbook, path: Path, *, overwrite: bool = False, anonymous: bool = False) -> None:
     """Write a workbook whole or not at all.
+
+    Args:
+        book: What to write.
+        path: The file.
+        overwrite: Whether it may exist.
+        anonymous: Leave out who made it and when; the same content then gives the same bytes.
 
     Raises:
         InputError: If it exists and `overwrite` is not set, or cannot be written.
@@ -219,11 +226,24 @@ def save(book: Workbook, path: Path, *, overwrite: bool = False) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         book.save(draft)
+        if anonymous:
+            _forget_origin(draft)
         draft.replace(path)
     except OSError as error:
         with suppress(OSError):
             draft.unlink()
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _forget_origin(path: Path) -> None:
+    with zipfile.ZipFile(path) as packed:
+        parts = {name: packed.read(name) for name in packed.namelist()}
+    core = "docProps/core.xml"
+    plain = re.sub(rb"<dc:creator[^>]*>[^<]*</dc:creator>", b"", parts[core])
+    parts[core] = re.sub(rb">[^<]*(</dcterms:(?:created|modified)>)", rb">%s\1" % _LONG_AGO, plain)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in parts.items():
+            packed.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
 
 
 def load(path: Path) -> Workbook:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import ceil, fsum, isfinite
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,22 +90,44 @@ def clustered_mean(
     Raises:
         InputError: If there are no values, whose mean is undefined, or one is not finite.
     """
+    return clustered_means([values], clusters, seed=seed, resamples=resamples)[0]
+
+
+def clustered_means(
+    columns: Sequence[Sequence[float]],
+    clusters: Sequence[Hashable],
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> list[Estimate]:
+    """`clustered_mean` of several columns of values, drawn once for all; the same numbers."""
+    for values in columns:
+        _require_numbers(values, len(clusters))
+    # np.mean over all rows, as LLaMA-Factory takes it, to the last bit.
+    means = [float(np.mean(values)) for values in columns]
+    sums = [cluster_sums(values, clusters) for values in columns]
+    count = len(sums[0][0])
+    if count < 2:
+        return [Estimate(mean, None, None, ONE_CLUSTER) for mean in means]
+    sizes, totals = (np.column_stack(side) for side in zip(*sums, strict=True))
+    halves = interval_halves(sizes, totals, seed=seed, resamples=resamples)
+    return [_estimate(mean, float(half), count) for mean, half in zip(means, halves, strict=True)]
+
+
+def _require_numbers(values: Sequence[float], count: int) -> None:
     if not values:
         raise InputError("nothing to average: there are no values")
-    if len(values) != len(clusters):
-        raise ValueError(f"{len(values)} values but {len(clusters)} cluster names")
+    if len(values) != count:
+        raise ValueError(f"{len(values)} values but {count} cluster names")
     for number, value in enumerate(values):
         if not isfinite(value):
             raise InputError(f"value {number} is {value}; only finite numbers have a mean")
-    # np.mean over all rows, as LLaMA-Factory takes it, to the last bit.
-    mean = float(np.mean(values))
-    sizes, sums = cluster_sums(values, clusters)
-    if len(sizes) < 2:
-        return Estimate(mean, None, None, ONE_CLUSTER)
-    half = float(interval_halves(sizes[:, None], sums[:, None], seed=seed, resamples=resamples)[0])
+
+
+def _estimate(mean: float, half: float, count: int) -> Estimate:
     if half == 0:
         return Estimate(mean, mean, mean, NO_SPREAD)
-    method = STUDENTISED if is_studentised(len(sizes)) else T_BASED
+    method = STUDENTISED if is_studentised(count) else T_BASED
     return Estimate(mean, mean - half, mean + half, method)
 
 
@@ -143,19 +166,26 @@ def interval_halves(
     Returns:
         M halves, 0 where all clusters have one mean.
     """
-    from scipy.special import stdtrit
-
     count = len(sizes)
     residuals = sums - sums.sum(0) / sizes.sum(0) * sizes
     # What rounding leaves where a cluster has the mean of all is not spread.
     residuals[np.abs(residuals) <= 1e-12 * np.abs(sums).max(0)] = 0
     errors = np.sqrt(count / (count - 1) * (residuals**2).sum(0)) / sizes.sum(0)
-    multiple = np.array(stdtrit(count - 1, (1 + LEVEL) / 2))
-    if is_studentised(count):
-        quantiles = _studentised_quantiles(sizes, residuals, seed, resamples)
-        multiple = np.minimum(quantiles, _LIMIT * multiple)
-    halves: Numbers = errors * multiple
-    return halves
+    if not is_studentised(count):
+        return np.asarray(errors * _student(count))
+    quantiles = _studentised_quantiles(sizes, residuals, seed, resamples)
+    # Student's quantile is nowhere below the normal one, so the limit is seldom looked up: to
+    # import SciPy takes longer than to score hundreds of rows.
+    if quantiles.max() > _LIMIT * NormalDist().inv_cdf((1 + LEVEL) / 2):
+        quantiles = np.minimum(quantiles, _LIMIT * _student(count))
+    return np.asarray(errors * quantiles)
+
+
+def _student(count: int) -> float:
+    """Student's 95% multiple for so many clusters."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(count - 1, (1 + LEVEL) / 2))
 
 
 def is_studentised(count: int) -> bool:

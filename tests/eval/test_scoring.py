@@ -23,7 +23,7 @@ def predictions(*texts, rows=ROWS):
 
 def test_means_are_numpys_over_rows_and_empty_predictions_are_counted():
     scores = score(predictions("你累了。", " ", "烦"), ROWS)
-    facts = scores.as_json()
+    facts = json.loads("".join(scores.json_text()))
     each = [
         similarity(*pair) for pair in (("你累了。",) * 2, (" ", "想歇歇。"), ("烦", "心里烦。"))
     ]

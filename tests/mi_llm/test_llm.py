@@ -268,6 +268,18 @@ def test_without_a_schema_any_text_that_is_not_blank_is_an_answer(serve, ledger)
     assert server.received[0].body["messages"] == [{"role": "user", "content": "a"}]
 
 
+@pytest.mark.parametrize("odd", [BLANK, CUT_OFF])
+def test_where_any_text_is_wanted_a_blank_or_cut_off_one_is_an_answer(serve, ledger, odd):
+    server = serve(lambda received: odd)
+    wanted = request("a", schema=None, any_text=True)
+    for there in (False, True):
+        [answer] = asked([wanted], endpoint(server), ledger)
+        told = (1, len(odd.text), there, odd.finish_reason)  # counted in characters
+        assert answer == Answer("a", odd.text, None, *told)
+    assert len(server.received) == 1
+    assert lines(ledger)[0]["problem"] is None
+
+
 def test_usage_that_the_server_does_not_tell_is_unknown_not_zero(serve, ledger):
     server = serve(lambda received: Reply(GOOD, usage=False))
     tally = Tally()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import openpyxl
 import pytest
 from hypothesis import given
@@ -84,3 +86,20 @@ def test_what_is_no_workbook_is_refused_and_an_existing_one_is_not_replaced(tmp_
         sheets.save(openpyxl.Workbook(), path)
     with pytest.raises(InputError, match="no such file"):
         sheets.load(tmp_path / "none.xlsx")
+
+
+def test_an_anonymous_book_does_not_say_who_made_it_and_when_and_is_always_the_same(tmp_path):
+    parts = []
+    for name in ("one.xlsx", "two.xlsx"):
+        book = openpyxl.Workbook()
+        book.worksheets[0]["A1"] = "原文"
+        book.properties.creator = "somebody"
+        sheets.save(book, tmp_path / name, anonymous=True)
+        parts.append((tmp_path / name).read_bytes())
+    assert parts[0] == parts[1]
+    with zipfile.ZipFile(tmp_path / "one.xlsx") as packed:
+        core = packed.read("docProps/core.xml").decode()
+    assert "somebody" not in core
+    assert "creator" not in core
+    assert core.count(">1980-01-01T00:00:00Z<") == 2
+    assert sheets.load(tmp_path / "one.xlsx").worksheets[0]["A1"].value == "原文"

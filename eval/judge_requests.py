@@ -1,0 +1,139 @@
+"""What a judge is asked: requests, each about one thing, with nothing that names the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from eval.judge_material import Material
+from eval.judge_pieces import pieces
+from eval.judge_schema import (
+    Rating,
+    Target,
+    VolleyCoding,
+    coding_fault,
+    rating_fault,
+    target_fault,
+)
+from mi_llm import jsonl
+from mi_llm.dialogue import Turn
+from mi_llm.llm import Message, Request
+from prompts import Prompt
+
+CONTEXT_TURNS = 5  # before a volley
+
+TARGET_PROMPT, VOLLEY_PROMPT = "judge_target.v1", "judge_volley.v1"
+GLOBAL_PROMPTS = {
+    "cultivate": "judge_cultivate.v1",
+    "soften": "judge_soften.v1",
+    "partnership": "judge_partnership.v1",
+    "empathy": "judge_empathy.v1",
+}
+WITHOUT_GOAL = ("partnership", "empathy")  # what can be rated without a target behaviour
+PROMPTS = (TARGET_PROMPT, *GLOBAL_PROMPTS.values(), VOLLEY_PROMPT)
+
+
+def dimensions(goal: str | None) -> tuple[str, ...]:
+    """The global ratings that can be given."""
+    return WITHOUT_GOAL if goal is None else tuple(GLOBAL_PROMPTS)
+
+
+def target_requests(materials: Iterable[Material], prompts: Mapping[str, Prompt]) -> list[Request]:
+    """What asks for the target behaviour of those that have none."""
+    prompt = prompts[TARGET_PROMPT]
+    return [
+        Request(
+            id=target_id(one),
+            messages=_messages(prompt, {"transcript": _shown(one.turns)}),
+            schema=Target,
+            prompt_sha=prompt.sha,
+            check=target_fault,
+        )
+        for one in materials
+        if one.goal is None
+    ]
+
+
+def global_requests(
+    one: Material, goal: str | None, repeat: int, prompts: Mapping[str, Prompt]
+) -> Iterator[Request]:
+    """Yield one request for each global rating that can be given."""
+    about = {"target_behaviour": goal or "", "transcript": _shown(one.turns)}
+    for name in dimensions(goal):
+        prompt = prompts[GLOBAL_PROMPTS[name]]
+        yield Request(
+            id=global_id(one, name, repeat),
+            messages=_messages(prompt, about),
+            schema=Rating,
+            prompt_sha=_marked(prompt, repeat),
+            check=partial(rating_fault, volleys=one.volleys),
+        )
+
+
+def volley_requests(
+    one: Material, goal: str | None, repeat: int, prompts: Mapping[str, Prompt]
+) -> Iterator[Request]:
+    """Yield one request for each volley, with the few turns before it."""
+    prompt = prompts[VOLLEY_PROMPT]
+    number = 0
+    for place, turn in enumerate(one.turns):
+        if turn.role != "counselor":
+            continue
+        number += 1
+        cut = pieces(turn.content)
+        about = {
+            "target_behaviour": goal or "",
+            "before": _said(one.turns[max(0, place - CONTEXT_TURNS) : place]),
+            "volley": [{"piece": n, "text": text.strip()} for n, text in enumerate(cut, start=1)],
+        }
+        yield Request(
+            id=volley_id(one, number, repeat),
+            messages=_messages(prompt, about),
+            schema=VolleyCoding,
+            prompt_sha=_marked(prompt, repeat),
+            check=partial(coding_fault, count=len(cut)),
+        )
+
+
+def target_id(one: Material) -> str:
+    """The id of the request for the goal."""
+    return f"judge:{one.id}:target"
+
+
+def global_id(one: Material, name: str, repeat: int) -> str:
+    """The id of the request for a global rating."""
+    return f"judge:{one.id}:{name}#{repeat}"
+
+
+def volley_id(one: Material, number: int, repeat: int) -> str:
+    """The id of the request for a volley, numbered from 1."""
+    return f"judge:{one.id}:volley {number}#{repeat}"
+
+
+def _marked(prompt: Prompt, repeat: int) -> str:
+    """The prompt's hash with the repeat's number, which keeps repeats apart in the ledger.
+
+    Nothing of it is sent: all repeats ask the same, and differ only as far as the server varies.
+    """
+    return f"{prompt.sha}#{repeat}"
+
+
+def _messages(prompt: Prompt, about: Mapping[str, Any]) -> tuple[Message, ...]:
+    return (
+        {"role": "system", "content": prompt.fill()},
+        {"role": "user", "content": jsonl.dumped(about)},
+    )
+
+
+def _said(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    return [{"speaker": turn.role, "text": turn.content} for turn in turns]
+
+
+def _shown(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    """The whole transcript, the counselor's volleys numbered."""
+    shown = _said(turns)
+    volleys = (one for one in shown if one["speaker"] == "counselor")
+    for number, one in enumerate(volleys, start=1):
+        one["volley"] = number
+    return shown

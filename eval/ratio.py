@@ -1,0 +1,54 @@
+"""A ratio of two sums over dialogues, with an interval that respects them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from math import fsum
+
+import numpy as np
+
+from mi_llm.statistics import (
+    NO_SPREAD,
+    ONE_CLUSTER,
+    STUDENTISED,
+    T_BASED,
+    Estimate,
+    interval_halves,
+    is_studentised,
+)
+
+
+def ratio_of_sums(
+    above: Sequence[float], below: Sequence[float], clusters: Sequence[Hashable], *, seed: int
+) -> Estimate | None:
+    """The sum of `above` by the sum of `below`, with the interval of `mi_llm.statistics`.
+
+    That of a mean is the case in which all of `below` is 1.
+
+    Args:
+        above: N finite numbers.
+        below: N finite numbers, none negative.
+        clusters: The cluster (dialogue) of each, same order.
+        seed: Of the resampling.
+
+    Returns:
+        None if `below` adds up to nothing. A cluster in which it does counts for none.
+    """
+    members: dict[Hashable, tuple[list[float], list[float]]] = {}
+    for one, other, name in zip(above, below, clusters, strict=True):
+        both = members.setdefault(name, ([], []))
+        both[0].append(one)
+        both[1].append(other)
+    # Sorted, so that neither names nor the order of rows move what is drawn.
+    pairs = sorted((fsum(one), fsum(other)) for one, other in members.values())
+    least = 1e-12 * max((other for _, other in pairs), default=0.0)  # below is rounding
+    pairs = [pair for pair in pairs if pair[1] > least]
+    if not pairs:
+        return None
+    ratio = fsum(one for one, _ in pairs) / fsum(other for _, other in pairs)
+    if len(pairs) < 2:
+        return Estimate(ratio, None, None, ONE_CLUSTER)
+    sums, sizes = (np.array(column)[:, None] for column in zip(*pairs, strict=True))
+    half = float(interval_halves(sizes, sums, seed=seed)[0])
+    method = STUDENTISED if is_studentised(len(pairs)) else T_BASED
+    return Estimate(ratio, ratio - half, ratio + half, method if half else NO_SPREAD)
