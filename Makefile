@@ -78,6 +78,10 @@ test-all: $(READY)  ## What `make test` leaves out: the long real runs
 bench-convert: $(READY)  ## CPU and memory of converting 55,000 files, against parsing them alone
 	$(BIN)/python benchmarks/convert.py $(ARGS)
 
+.PHONY: bench-score
+bench-score: $(READY)  ## CPU time of scoring, against the loop of LLaMA-Factory's own script
+	$(BIN)/python benchmarks/score.py $(ARGS)
+
 .PHONY: bench-llm
 bench-llm: $(READY)  ## Requests to a model at once, against one after another
 	$(BIN)/python benchmarks/llm.py $(ARGS)

@@ -12,6 +12,7 @@ from typing import Any
 
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue
+from mi_llm.door.spending import Plan
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import (
     Answer,
@@ -23,7 +24,6 @@ from mi_llm.llm import (
     ask_all,
     plan,
 )
-from mi_llm.spending import Plan
 from prompts import Prompt
 
 Result = Answer | SetAside

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from converters.rows import Fits
 from mi_llm.alpaca import AlpacaRow
 from mi_llm.errors import InputError
-from mi_llm.rendering import Rendering, load_rendering
+from mi_llm.runs.rendering import Rendering, load_rendering
 
 
 def rendering(name: str) -> Rendering:

@@ -8,16 +8,12 @@ from typing import Annotated
 
 import typer
 
-from eval import (
-    agreement_command,
-    book_command,
-    breakdown_command,
-    miti_command,
-    predict_command,
-    score_command,
-    sweep_command,
-    transcripts_command,
-)
+from eval import breakdown_command, predict_command, score_command
+from eval.agreement import command as agreement_command
+from eval.books import command as book_command
+from eval.miti import command as miti_command
+from eval.sweep import command as sweep_command
+from eval.transcripts import command as transcripts_command
 from mi_llm import cli
 from mi_llm.cli import Output, Overwrite
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 JUDGE = "judge.json"
 
+_LISTED = 10  # transcripts named when the run ends; the tables name all
 _JUDGE_TOKENS = 4096  # a long volley is dozens of utterances
 
 
@@ -84,7 +85,7 @@ def judge(
 
 def _material(paths: Sequence[Path], key: Path | None, seed: int) -> list[Material]:
     from eval.judge_material import material, neutral_ids
-    from eval.transcripts import read_transcripts
+    from eval.transcripts.collection import read_transcripts
 
     for number, path in enumerate(paths):
         if path in paths[:number]:
@@ -99,7 +100,7 @@ def _planned(work: Judge, material: Sequence[Material], perturb: int) -> list[st
     longest = max(material, key=lambda one: len(one.volleys))
     goals = f"; the target behaviour of {unknown:,} is asked for first" if unknown else ""
     return [
-        f"{len(material):,} transcripts, {volleys:,} volleys, {work.repeats} readings{goals}",
+        f"{len(material):,} transcripts, {volleys:,} volleys, readings: {work.repeats}{goals}",
         f"longest: {longest.id} with {len(longest.volleys):,} volleys",
         *(["not counted here: what --perturb asks"] if perturb else []),
         *work.plan(material).lines(),
@@ -183,7 +184,8 @@ def _close(output: Path, found: Sequence[Judged], sessions: Sequence[Session], w
     goals = f"; {without:,} without a target behaviour" if without else ""
     print(f"{output}: {told}{goals}; {work.tally.answered:,} answers of use")
     if partial:
-        print(f"partial: {', '.join(partial)}")
+        more = f" and {len(partial) - _LISTED:,} more" if len(partial) > _LISTED else ""
+        print(f"partial: {', '.join(partial[:_LISTED])}{more}")
     if work.asides:
         kinds = Counter(one.reason.partition(":")[0] for one in work.asides)
         listed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from eval.blinding import blinded, turns_sha256
-from eval.coding_key import read_key
+from eval.books.blinding import blinded, turns_sha256
+from eval.miti.coding_key import read_key
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from eval.translation import is_chinese
+from eval.transcripts.translation import is_chinese
 from mi_llm.coding import Session
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError

@@ -15,7 +15,7 @@ from typing import Any
 
 from mi_llm import alpaca, files, jsonl, validation
 from mi_llm.alpaca import AlpacaRow
-from mi_llm.conversation import outgoing
+from mi_llm.door.conversation import outgoing
 from mi_llm.errors import InputError
 from mi_llm.llm import Answer, Endpoint, Message, Request, SetAside
 from mi_llm.stamp import write_stamp

@@ -45,6 +45,16 @@ class Run:
     stamps: dict[str, dict[str, Any]]
 
     @property
+    def name(self) -> str:
+        """Model and variant: `glm4_lora`."""
+        return f"{self.model}_{self.variant}"
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds training and predictions."""
+        return self.folder.parent if self.folder.resolve().name == "predict" else self.folder
+
+    @property
     def is_base(self) -> bool:
         """Whether the model is as published."""
         return self.variant == "base"
@@ -74,7 +84,7 @@ def read_run(folder: Path) -> Run:
 
     Raises:
         InputError: If it lacks predictions or scores, its name does not say model and variant, or
-            the rows that were scored have changed since.
+            the rows or the predictions that were scored have changed since.
     """
     home = folder.parent if folder.resolve().name == "predict" else folder
     named = _NAME.fullmatch(home.resolve().name)
@@ -91,6 +101,12 @@ def read_run(folder: Path) -> Run:
     rows = Path(scores_stamp["rows"])
     if files.sha256(rows) != scores_stamp["inputs"][str(rows)]:
         raise InputError(f"{rows}: has changed since {scores_path} was made; score again")
+    predictions_path = folder / _PREDICTIONS
+    # By content, since the stamp has the path as it was typed then, perhaps from elsewhere.
+    if files.sha256(predictions_path) not in scores_stamp["inputs"].values():
+        raise InputError(
+            f"{predictions_path}: has changed since {scores_path} was made; score again"
+        )
     stamps = {"scores": scores_stamp}
     for name, path in (("prediction", stamp_path(folder)), ("training", stamp_path(home))):
         if path.is_file():
@@ -99,7 +115,7 @@ def read_run(folder: Path) -> Run:
         folder=folder,
         model=model,
         variant=variant,
-        predictions=tuple(read_predictions(folder / _PREDICTIONS)),
+        predictions=tuple(read_predictions(predictions_path)),
         scores=scores,
         rows=rows,
         loss=_loss(home / _LOSS) if variant != "base" else (),

@@ -14,7 +14,7 @@ from mi_llm.llm_options import PriceFile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from mi_llm.readiness import Line
+    from mi_llm.runs.readiness import Line
 
 Recipe = Annotated[Path, typer.Argument(help="The recipe, a YAML of llamafactory_configs/.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="The key=value words typed behind it.")]
@@ -35,8 +35,8 @@ def doctor(
 
     Nothing is fetched. Exit code 1 if there is a problem.
     """
-    from mi_llm.doctor import doctor as looked_at
     from mi_llm.recipe import load_recipe
+    from mi_llm.runs.doctor import doctor as looked_at
 
     _quiet()
     _tell(looked_at([load_recipe(path) for path in sorted(recipes.glob("*.yaml"))], pins))
@@ -49,8 +49,8 @@ def preflight(recipe: Recipe, overrides: Overrides = None) -> None:
     Versions, settings, tokenizer, template, data, lengths, adapter, disk; an incomplete newest
     checkpoint is set aside.
     """
-    from mi_llm.preflight import preflight as looked_at
     from mi_llm.recipe import load_recipe
+    from mi_llm.runs.preflight import preflight as looked_at
 
     _quiet()
     _tell(looked_at(load_recipe(recipe, overrides or [])))
@@ -60,7 +60,7 @@ def preflight(recipe: Recipe, overrides: Overrides = None) -> None:
 def stamp(recipe: Recipe, overrides: Overrides = None) -> None:
     """Record beside a finished run what it was run with: <output_dir>.stamp.json."""
     from mi_llm.recipe import load_recipe
-    from mi_llm.run import stamp_run
+    from mi_llm.runs.run import stamp_run
 
     print(stamp_run(load_recipe(recipe, overrides or [])))
 
@@ -71,8 +71,8 @@ def card(recipe: Recipe, overrides: Overrides = None) -> None:
 
     Licence, naming rule, data, settings, limits, as far as stamps know them.
     """
-    from mi_llm.card import write_card
     from mi_llm.recipe import load_recipe
+    from mi_llm.runs.card import write_card
 
     print(write_card(load_recipe(recipe, overrides or [])))
 
@@ -83,8 +83,8 @@ def ledger(
     prices: PriceFile = None,
 ) -> None:
     """Tell what a ledger holds: answers, those of no use and why, tokens, cost."""
-    from mi_llm.ledger import summary
-    from mi_llm.spending import read_prices
+    from mi_llm.door.ledger import summary
+    from mi_llm.door.spending import read_prices
 
     for line in summary(path, read_prices(prices) if prices else None):
         print(line)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mi_llm import alpaca, validation
 from mi_llm.recipe import Recipe
-from mi_llm.rendering import Rendering
+from mi_llm.runs.rendering import Rendering
 from mi_llm.validation import Columns, Finding
 
 

@@ -13,14 +13,14 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mi_llm import conversation
-from mi_llm.conversation import Answer, Message, Request, SetAside, Tally
-from mi_llm.door import Door
-from mi_llm.endpoint import Endpoint
+from mi_llm.door import conversation
+from mi_llm.door.conversation import Answer, Message, Request, SetAside, Tally
+from mi_llm.door.door import Door
+from mi_llm.door.endpoint import Endpoint
+from mi_llm.door.ledger import Ledger
+from mi_llm.door.progress import Progress
+from mi_llm.door.spending import Plan, estimated_tokens
 from mi_llm.errors import InputError, Stopped
-from mi_llm.ledger import Ledger
-from mi_llm.progress import Progress
-from mi_llm.spending import Plan, estimated_tokens
 
 __all__ = [
     "Answer",

@@ -1,6 +1,6 @@
 """The options of every command that asks a language model, and what they say.
 
-Keys are no options: they come from the environment (`mi_llm.endpoint.KEY_VARIABLES`).
+Keys are no options: they come from the environment (`mi_llm.door.endpoint.KEY_VARIABLES`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import typer
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
-    from mi_llm.endpoint import Endpoint
+    from mi_llm.door.endpoint import Endpoint
 
 _Command = Callable[..., None]
 
@@ -145,8 +145,8 @@ def asking_from(
     Raises:
         InputError: If an option is out of range, the host is not allowed, or a file is unreadable.
     """
-    from mi_llm.endpoint import Endpoint
-    from mi_llm.spending import read_prices
+    from mi_llm.door.endpoint import Endpoint
+    from mi_llm.door.spending import read_prices
 
     endpoint = Endpoint(
         base_url=base_url,

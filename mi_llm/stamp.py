@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
@@ -95,7 +94,6 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return found
 
 
-@cache
 def commit() -> str | None:
     """The checkout's commit, `-dirty` behind it when tracked files differ; None outside git."""
     try:

@@ -161,7 +161,7 @@ def length_findings(
     Args:
         rows: Rows; those that have findings of their own are passed over.
         columns: Which key of a row holds what.
-        tokens: A row's length, `mi_llm.rendering.Rendering.tokens`.
+        tokens: A row's length, `mi_llm.runs.rendering.Rendering.tokens`.
         most: The recipe's `cutoff_len`.
     """
     for number, row in enumerate(rows):

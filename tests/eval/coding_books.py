@@ -9,9 +9,9 @@ from typing import Any
 import openpyxl
 from typer.testing import CliRunner
 
-from eval.blinding import blinded
-from eval.book import write_books
-from eval.book_command import book, codes
+from eval.books.blinding import blinded
+from eval.books.book import write_books
+from eval.books.command import book, codes
 from mi_llm import cli
 from mi_llm.coding import Session
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines

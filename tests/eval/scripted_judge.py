@@ -110,7 +110,7 @@ def perfect(received: Received) -> str:
 
 
 def numbered(script: Callable[[Received, int], str]) -> Callable[[Received], str]:
-    """The script told how often, from 1, the same was asked: ratings differ in the system's words."""
+    """The script told how often, from 1, the same was asked, the system message included."""
     times: Counter[tuple[str, str]] = Counter()
 
     def counting(received: Received) -> str:

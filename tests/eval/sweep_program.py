@@ -2,8 +2,8 @@
 
 import sys
 
-from eval import sweep_run
-from eval.sweep_command import sweep
+from eval.sweep import run as sweep_run
+from eval.sweep.command import sweep
 from mi_llm import cli
 
 if __name__ == "__main__":

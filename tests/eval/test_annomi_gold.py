@@ -10,10 +10,10 @@ import pytest
 from scipy.stats import mannwhitneyu
 from typer.testing import CliRunner
 
-from eval import annomi_gold, annomi_groups
-from eval.agreement_command import agreement
-from eval.judge_check import Verdict, check
-from eval.known_groups import area_under_curve
+from eval.agreement import annomi_gold, annomi_groups
+from eval.agreement.command import agreement
+from eval.agreement.judge_check import Verdict, check
+from eval.agreement.known_groups import area_under_curve
 from mi_llm import annomi, cli
 from mi_llm.coding import Session, write_codings
 from mi_llm.errors import InputError

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.blinding import blinded
-from eval.book import write_books
+from eval.books.blinding import blinded
+from eval.books.book import write_books
 from mi_llm.errors import InputError
 from tests.eval.coding_books import THREE, transcript
 

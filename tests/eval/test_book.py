@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.book_layout import rows as page_rows
-from eval.book_set import read_books
-from eval.book_text import texts
+from eval.books.book_set import read_books
+from eval.books.layout import rows as page_rows
+from eval.books.text import texts
 from mi_llm.coding import NOTHING_TO_CODE, Session
 from mi_llm.dialogue import Turn
 from mi_llm.errors import InputError

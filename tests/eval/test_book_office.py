@@ -9,8 +9,8 @@ import subprocess
 import openpyxl
 import pytest
 
-from eval.book_set import read_books
-from eval.book_text import texts
+from eval.books.book_set import read_books
+from eval.books.text import texts
 from mi_llm.coding import Session
 from mi_llm.miti import Code, Counts, Globals, volley_codes
 from tests.eval.coding_books import (

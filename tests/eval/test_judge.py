@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 
-from eval import transcript_annomi
-from eval.blinding import blinded
-from eval.transcripts import Collection
-from mi_llm import jsonl
-from mi_llm.coding import read_codings
+import prompts
+from eval.transcripts import annomi as transcript_annomi
+from eval.transcripts.collection import Collection
 from mi_llm.dialogue import dialogue_lines
-from mi_llm.miti import Code
 from tests.eval.scripted_judge import (
     GLOBALS,
     KEY,
@@ -38,40 +35,37 @@ from tests.llm_server import LLMServer, Received, Reply, failed
 ONCE = ("--repeats", 1)
 
 
-@pytest.mark.parametrize(
-    ("volley", "codes"),
-    [
-        ("你有点累。几点睡？一边是难得的清静，一边是第二天的懊恼。", "Q CR"),
-        ("几点睡？在哪里睡？和谁住？要紧吗？", "Q"),
-        ("怎么做由你决定。有人睡前一小时关机。", "PwP EMPH"),
-        ("你应该十点关机。", "P"),
-        ("你应该十点关机。有人睡前一小时关机。", "PwP"),
-        ("强光会推迟入睡。", "GI"),
-        ("做得好！", "NC"),
-        ("连着三个晚上都做到了，这样的决心不容易。", "AF"),
-        ("我能和你分享一些资料吗？", "SEEK"),
-        ("你怎么又说话不算数？", "CON"),
-        ("你觉得烦，也许还有点怕。", "SR"),  # unsure which: the simple one
-        ("你并不真的想改。", "NC"),  # unsure whether it confronts or reflects: no code
-        ("你看呢？", "Q"),  # unsure whether it is adherent: it is not
-    ],
-)
-def test_rules_are_applied_to_what_the_judge_says_of_each_sentence(
-    tmp_path: Path, volley: str, codes: str
-):
-    path, out = (
-        saved(tmp_path / "T.jsonl", [session("a/1", "你好，请坐。", volley)]),
-        tmp_path / "c",
-    )
+# By the rules of the manual, in sentences of our own; `scripted_judge` codes them one by one.
+RULES = {
+    "你好，请坐。": "NC",
+    "你有点累。几点睡？一边是难得的清静，一边是第二天的懊恼。": "Q CR",
+    "几点睡？在哪里睡？和谁住？要紧吗？": "Q",
+    "怎么做由你决定。有人睡前一小时关机。": "PwP EMPH",
+    "你应该十点关机。": "P",
+    "你应该十点关机。有人睡前一小时关机。": "PwP",
+    "强光会推迟入睡。": "GI",
+    "做得好！": "NC",
+    "连着三个晚上都做到了，这样的决心不容易。": "AF",
+    "我能和你分享一些资料吗？": "SEEK",
+    "你怎么又说话不算数？": "CON",
+    "你觉得烦，也许还有点怕。": "SR",  # unsure which: the simple one
+    "你并不真的想改。": "NC",  # unsure whether it confronts or reflects: no code
+    "你看呢？": "Q",  # unsure whether it is adherent: it is not
+}
+
+
+def test_rules_are_applied_to_what_the_judge_says_of_each_sentence(tmp_path: Path):
+    path, out = saved(tmp_path / "T.jsonl", [session("a/1", *RULES)]), tmp_path / "c"
     with LLMServer(perfect) as server:
         done = run(server, path, "-o", out, *ONCE)
     assert done.returncode == 0, done.stderr
     assert table(out / "codes.csv") == [
-        "a/1,1,tester,NC",
-        *(f"a/1,2,tester,{code}" for code in codes.split()),
+        f"a/1,{number},tester,{code}"
+        for number, codes in enumerate(RULES.values(), start=1)
+        for code in codes.split()
     ]
     assert table(out / "globals.csv") == [f"a/1,tester,{name},4" for name in GLOBALS]
-    assert table(out / "transcripts.csv") == ["a/1,tester,2,十一点前上床,complete"]
+    assert table(out / "transcripts.csv") == ["a/1,tester,14,十一点前上床,complete"]
 
 
 def test_each_volley_is_asked_with_at_most_five_turns_before_it_and_each_global_by_itself(
@@ -83,21 +77,12 @@ def test_each_volley_is_asked_with_at_most_five_turns_before_it_and_each_global_
         assert run(server, path, "-o", tmp_path / "c", *ONCE).returncode == 0
     assert Counter(map(task, server.received)) == {**dict.fromkeys(GLOBALS, 1), "volley": 4}
     last = asked(server.received[-1])
-    assert [one["text"] for one in last["before"]] == [
-        "1的第2句。",
-        "你有点累。",
-        "1的第3句。",
-        "几点睡？",
-        "1的第4句。",
-    ][-5:]
+    before = ["1的第2句。", "你有点累。", "1的第3句。", "几点睡？", "1的第4句。"]
+    assert [one["text"] for one in last["before"]] == before
     assert last["volley"] == [{"piece": 1, "text": "强光会推迟入睡。"}]
     assert last["target_behaviour"] == "十一点前上床"
-    assert [len(asked(one)["before"]) for one in server.received if task(one) == "volley"] == [
-        1,
-        3,
-        5,
-        5,
-    ]
+    of_volleys = [asked(one) for one in server.received if task(one) == "volley"]
+    assert [len(one["before"]) for one in of_volleys] == [1, 3, 5, 5]
     whole = asked(next(one for one in server.received if task(one) == "empathy"))["transcript"]
     assert [one.get("volley") for one in whole] == [None, 1, None, 2, None, 3, None, 4]
 
@@ -126,10 +111,8 @@ def test_a_quotation_from_the_wrong_volley_is_asked_about_again_with_the_reason(
 
 
 def test_what_gets_no_usable_answer_makes_the_transcript_partial_until_asked_again(tmp_path: Path):
-    path, out = (
-        saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。", "几点睡？")]),
-        tmp_path / "c",
-    )
+    path = saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。", "几点睡？")])
+    out = tmp_path / "c"
 
     def failing(received: Received) -> str:
         if task(received) == "volley" and asked(received)["volley"][0]["text"] == "几点睡？":
@@ -218,132 +201,6 @@ def test_a_run_that_was_stopped_goes_on_and_nothing_is_asked_twice(tmp_path: Pat
     assert before == ((out / "codes.csv").read_bytes(), (out / "judge.json").read_bytes())
 
 
-def test_nothing_that_tells_the_source_is_sent(tmp_path: Path):
-    facts: dict[str, Any] = {
-        "source": "src-marker-7",
-        "model": "THUDM/glm-4-9b-chat",
-        "profile": "prof-marker-3",
-        "topic": "topic-marker",
-        "settings": {"prompt": "setting-marker"},
-        "original": ["o1-marker", "o2-marker"],
-        "irregular": ["irregular-marker"],
-    }
-    one = session("id-marker/1", "你有点累。", **facts)
-    named = type(one)(
-        one.id, (type(one.turns[0])("client", "你是ChatGLM吗？"), one.turns[1]), one.meta
-    )
-    path = saved(tmp_path / "T.jsonl", [named])
-    with LLMServer(perfect) as server:
-        done = run(server, path, "-o", tmp_path / "c", *ONCE, "--judge", "rater-marker")
-    assert done.returncode == 0, done.stderr
-    assert len(server.received) == 5
-    sent = b"".join(one.raw for one in server.received).decode()
-    assert (
-        "你有点累"
-        in json.loads(server.received[0].raw.split(b"\r\n\r\n", 1)[1])["messages"][1]["content"]
-    )
-    for trace in ("marker", "glm", "GLM", "T.jsonl"):
-        assert trace not in sent
-        assert trace not in json.dumps([one.body for one in server.received], ensure_ascii=False)
-    assert KEY in sent  # what travels in the header is seen here: the search is not blind
-    assert [one.rater for one in read_codings(tmp_path / "c")] == ["rater-marker"]
-
-
-def test_a_missing_goal_is_asked_for_first_and_recorded_as_the_judges(tmp_path: Path):
-    path = saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。", goal=None)])
-    with LLMServer(perfect) as server:
-        assert run(server, path, "-o", tmp_path / "c", *ONCE).returncode == 0
-    first, *others = server.received
-    assert task(first) == "target"
-    assert {asked(one)["target_behaviour"] for one in others} == {"十一点前上床"}
-    assert table(tmp_path / "c" / "transcripts.csv") == ["a/1,tester,1,十一点前上床,complete"]
-    told = loaded(tmp_path / "c" / "judge.json")["transcripts"][0]
-    assert (told["target_behaviour"], told["target_behaviour_by"]) == ("十一点前上床", "judge")
-
-
-def test_without_any_goal_only_the_relational_globals_and_codes_are_asked_for(tmp_path: Path):
-    path = saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。", goal=None)])
-
-    def aimless(received: Received) -> str:
-        if task(received) == "target":
-            return text({"reason": "只是倾诉", "target_behaviour": None})
-        return perfect(received)
-
-    with LLMServer(aimless) as server:
-        done = run(server, path, "-o", tmp_path / "c", *ONCE)
-    assert done.returncode == 0
-    assert "1 without a target behaviour" in done.stdout
-    assert Counter(map(task, server.received)) == dict.fromkeys(
-        ("target", "partnership", "empathy", "volley"), 1
-    )
-    (one,) = read_codings(tmp_path / "c")
-    assert one.complete
-    assert one.globals is not None
-    assert (one.globals.cultivate, one.globals.soften, one.globals.empathy) == (None, None, 4)
-    assert one.target_behaviour == ""
-
-
-def test_a_transcript_whose_goal_cannot_be_had_is_partial_and_nothing_else_is_asked(tmp_path: Path):
-    path = saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。", goal=None)])
-    with LLMServer(lambda _: text({"reason": "", "target_behaviour": " "})) as server:
-        done = run(server, path, "-o", tmp_path / "c", *ONCE)
-    assert done.returncode == 1
-    assert len(server.received) == 3
-    (one,) = read_codings(tmp_path / "c")
-    assert (one.complete, one.globals, one.uncoded) == (False, None, frozenset({1}))
-
-
-def test_the_goal_of_a_transcription_is_taken(tmp_path: Path):
-    one = session("a/1", "你有点累。", goal=None)
-    goal = {"label": "少喝酒", "category": "alcohol", "direction": "decrease"}
-    meta = {**one.meta, "transcription": {"target_behaviour": goal}}
-    path = saved(tmp_path / "T.jsonl", [replace(one, meta=meta)])
-    with LLMServer(perfect) as server:
-        assert run(server, path, "-o", tmp_path / "c", *ONCE).returncode == 0
-    assert {asked(one)["target_behaviour"] for one in server.received} == {"少喝酒"}
-    told = loaded(tmp_path / "c" / "judge.json")["transcripts"][0]
-    assert told["target_behaviour_by"] == "transcript"
-
-
-def test_with_a_key_codes_bear_the_neutral_ids_and_only_the_same_texts_are_taken(tmp_path: Path):
-    both = [session("a/1", "你有点累。"), session("a/2", "几点睡？")]
-    path, key, out = saved(tmp_path / "T.jsonl", both), tmp_path / "key.json", tmp_path / "c"
-    blinding = blinded(both, seed=3)
-    key.write_text(jsonl.dumped(blinding.key()), encoding="utf-8")
-    changed = saved(tmp_path / "U.jsonl", [session("a/1", "你很累。")])
-    foreign = saved(tmp_path / "V.jsonl", [session("a/3", "你很累。")])
-    with LLMServer(perfect) as server:
-        assert run(server, path, "-o", out, *ONCE, "--key", key).returncode == 0
-        other = run(server, changed, "-o", tmp_path / "d", "--key", key)
-        unknown = run(server, foreign, "-o", tmp_path / "d", "--key", key)
-    names = {one.original: one.id for one in blinding.transcripts}
-    assert {one.transcript: one.volleys for one in read_codings(out)} == {
-        names["a/1"]: (frozenset({Code.SIMPLE_REFLECTION}),),
-        names["a/2"]: (frozenset({Code.QUESTION}),),
-    }
-    assert "a/" not in (out / "judge.json").read_text(encoding="utf-8")
-    assert (other.returncode, unknown.returncode) == (2, 2)
-    assert "a/1: its text is not the one in the books" in other.stderr
-    assert "knows no transcript 'a/3'" in unknown.stderr
-
-
-def test_the_order_is_drawn_by_the_seed_whatever_the_order_of_the_file(tmp_path: Path):
-    def order(seed: int, numbers: list[int]) -> list[str]:
-        path = saved(tmp_path / "T.jsonl", [session(f"a/{n}", "你有点累。") for n in numbers])
-        with LLMServer(perfect) as server:
-            done = run(server, path, "-o", tmp_path / f"{seed}{numbers[0]}", *ONCE, "--seed", seed)
-        assert done.returncode == 0
-        said = [asked(one)["transcript"][0]["text"] for one in server.received
-                if task(one) == "empathy"]  # fmt: skip
-        assert sorted(said) == [f"{n}的第1句。" for n in range(6)]
-        return said
-
-    forward, back = list(range(6)), list(range(5, -1, -1))
-    drawn = order(1, forward)
-    assert drawn == order(1, back) != sorted(drawn)
-    assert drawn != order(2, forward)
-
-
 def test_a_dry_run_tells_what_would_be_asked_and_sends_nothing(tmp_path: Path):
     both = [session("a/1", "你有点累。", goal=None), session("a/2", "几点睡？", "嗯。")]
     path, prices = saved(tmp_path / "T.jsonl", both), tmp_path / "prices.json"
@@ -354,7 +211,7 @@ def test_a_dry_run_tells_what_would_be_asked_and_sends_nothing(tmp_path: Path):
     assert not server.received
     assert sorted(one.name for one in tmp_path.iterdir()) == ["T.jsonl", "prices.json"]
     assert done.stdout.splitlines()[:2] == [
-        "2 transcripts, 3 volleys, 3 readings; the target behaviour of 1 is asked for first",
+        "2 transcripts, 3 volleys, readings: 3; the target behaviour of 1 is asked for first",
         "longest: a/2 with 2 volleys",
     ]
     assert "34 requests" in done.stdout  # 1 goal, 3 x (2 x 4 globals and 3 volleys)
@@ -362,8 +219,6 @@ def test_a_dry_run_tells_what_would_be_asked_and_sends_nothing(tmp_path: Path):
 
 
 def test_a_stamp_names_every_prompt_by_its_hash_and_holds_no_key(tmp_path: Path):
-    import prompts
-
     path = saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。")])
     with LLMServer(perfect) as server:
         assert run(server, path, "-o", tmp_path / "c", *ONCE).returncode == 0
@@ -380,9 +235,8 @@ def test_a_stamp_names_every_prompt_by_its_hash_and_holds_no_key(tmp_path: Path)
 
 def test_mistakes_are_told_before_anything_is_asked(tmp_path: Path):
     path, out = saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。")]), tmp_path / "c"
-    mute = saved(
-        tmp_path / "U.jsonl", [type(one := session("a/2", "嗯。"))(one.id, one.turns[:1], one.meta)]
-    )
+    two = session("a/2", "嗯。")
+    mute = saved(tmp_path / "U.jsonl", [replace(two, turns=two.turns[:1])])
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "codes.csv").touch()
     with LLMServer(perfect) as server:
@@ -395,7 +249,7 @@ def test_mistakes_are_told_before_anything_is_asked(tmp_path: Path):
     assert twice.stderr == f"{path}: is named twice\n"
     assert silent.stderr == "a/2: the counselor says nothing; leave it out\n"
     assert there.stderr == f"{tmp_path / 'full'}: exists; add --overwrite to replace it\n"
-    assert no_key.returncode == 2
+    assert no_key.stderr.startswith(f"{path}")
 
 
 ANNOMI = [

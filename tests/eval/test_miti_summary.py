@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from typer.testing import CliRunner
 
-from eval.miti_command import miti
-from eval.miti_differences import MEAN, welch
-from eval.miti_report import report
-from eval.miti_summary import Coded, aggregate, coded
-from eval.miti_tables import markdown, table4, table6
-from eval.transcript_workbook import read
-from eval.transcripts import Collection
+from eval.miti.command import miti
+from eval.miti.differences import MEAN, welch
+from eval.miti.report import report
+from eval.miti.summary import Coded, aggregate, coded
+from eval.miti.tables import markdown, table4, table6
+from eval.transcripts.collection import Collection
+from eval.transcripts.workbook import read
 from mi_llm import cli
 from mi_llm.coding import Session, write_codings
 from mi_llm.errors import InputError

@@ -11,10 +11,10 @@ import pytest
 from nltk.metrics.agreement import AnnotationTask
 from typer.testing import CliRunner
 
-from eval.agreement_command import agreement
-from eval.many_raters import together
-from eval.qualification import qualify
-from eval.rater_agreement import (
+from eval.agreement.command import agreement
+from eval.agreement.many_raters import together
+from eval.agreement.qualification import qualify
+from eval.agreement.raters import (
     CONSTANT,
     ONE_CATEGORY,
     CodeAgreement,

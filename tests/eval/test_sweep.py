@@ -15,15 +15,15 @@ import pytest
 import typer
 from scipy.stats import permutation_test
 
-from eval import sweep_run
-from eval.curves import sweep_figure
 from eval.predictions import Prediction, read_predictions, read_rows
 from eval.scoring import score
 from eval.similarity import MEASURES
-from eval.sweep import Candidate, Point, candidates, summed_up, training_loss
-from eval.sweep_command import sweep, verdict
-from eval.sweep_run import job, last_error
-from eval.sweep_scores import read_point
+from eval.sweep import run as sweep_run
+from eval.sweep.command import sweep, verdict
+from eval.sweep.curves import sweep_figure
+from eval.sweep.run import job, last_error
+from eval.sweep.scores import read_point
+from eval.sweep.sweep import Candidate, Point, candidates, summed_up, training_loss
 from mi_llm.errors import InputError
 from mi_llm.statistics import Estimate
 
@@ -122,8 +122,8 @@ def test_scores_are_those_of_eval_score(place):
     place.sweep()
     folder = place.saves / "checkpoint-4" / "predict"
     predictions = read_predictions(folder / "generated_predictions.jsonl")
-    expected = score(predictions, read_rows(place.rows)).as_json()
-    assert json.loads((folder / "scores.json").read_text()) == json.loads(json.dumps(expected))
+    expected = "".join(score(predictions, read_rows(place.rows)).json_text())
+    assert (folder / "scores.json").read_text(encoding="utf-8") == expected
     stamp = json.loads((folder / "scores.json.stamp.json").read_text())
     assert stamp["rows"] == str(place.rows)
     assert (place.saves / "checkpoint-4" / "predict.stamp.json").is_file()
@@ -137,7 +137,7 @@ def test_a_point_holds_the_scores_as_they_are_and_not_those_of_stripped_replies(
     replies = ("你今天走了很远。", "")
     scores = score([Prediction(reply, "\n你今天走了很远。") for reply in replies], rows)
     path = tmp_path / "scores.json"
-    path.write_text(json.dumps(scores.as_json()))
+    path.write_text("".join(scores.json_text()), encoding="utf-8")
     found = read_point(Candidate(7, (tmp_path / "checkpoint-7",), False, {}), path)
     plain = {one.measure: one.estimate for one in scores.summary if not one.strip}
     assert found.estimates == plain

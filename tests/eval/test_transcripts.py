@@ -11,8 +11,10 @@ from typing import Any
 import openpyxl
 import pytest
 
-from eval import transcript_annomi, transcript_sessions, transcript_workbook
-from eval.transcripts import (
+from eval.transcripts import annomi as transcript_annomi
+from eval.transcripts import sessions as transcript_sessions
+from eval.transcripts import workbook as transcript_workbook
+from eval.transcripts.collection import (
     Collection,
     Rounds,
     read_transcripts,

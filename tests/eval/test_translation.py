@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import prompts
-from eval import translation
-from eval.translation import Translation, fault
+from eval.transcripts import translation
+from eval.transcripts.translation import Translation, fault
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
 from tests.eval.transcripts_driver import KEY, ROOT, command, environment, run
 from tests.llm_server import NOT_JSON, LLMServer, Received, Reply, with_latency

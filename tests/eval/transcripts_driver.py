@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from eval.transcripts_command import transcripts
+from eval.transcripts.command import transcripts
 from mi_llm import cli
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mi_llm.base_models import BASE_MODELS, BaseModel, base_model_of
 from mi_llm.recipe import load_recipe
+from mi_llm.runs.base_models import BASE_MODELS, BaseModel, base_model_of
 
 FOLDER = Path(__file__).parents[2] / "llamafactory_configs"
 RECIPES = sorted(FOLDER.rglob("*.yaml"))

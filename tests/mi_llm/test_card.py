@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from mi_llm.base_models import BASE_MODELS
-from mi_llm.card import model_card, shaping, write_card
 from mi_llm.errors import InputError
 from mi_llm.recipe import Recipe, load_recipe
+from mi_llm.runs.base_models import BASE_MODELS
+from mi_llm.runs.card import model_card, shaping, write_card
 
 EXPORTS = Path(__file__).parents[2] / "llamafactory_configs" / "export"
 SECTIONS = [

@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from mi_llm import checkpoints
 from mi_llm.errors import InputError
+from mi_llm.runs import checkpoints
 
 HEADER = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
 WEIGHTS = len(HEADER).to_bytes(8, "little") + HEADER + bytes(8)

@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from mi_llm import hub
+from mi_llm.runs import hub
 
 
 class Mirror(BaseHTTPRequestHandler):
@@ -78,7 +78,7 @@ def test_what_hinders_a_model_is_told_with_the_way_out(environment, mirror):
     assert "USE_MODELSCOPE_HUB=1" in told
     environment.setenv("HF_HUB_OFFLINE", "1")
     assert "HF_HUB_OFFLINE forbids fetching it" in str(hub.hindrance(model, "main"))
-    environment.setattr("mi_llm.installed.version_of", lambda name: None)
+    environment.setattr("mi_llm.runs.installed.version_of", lambda name: None)
     environment.setenv("USE_MODELSCOPE_HUB", "1")
     assert "pip install 'modelscope>=1.11.0'" in str(hub.hindrance(model, "main"))
     assert "no model is there" in str(hub.hindrance("models/nothing", "main"))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mi_llm import installed
 from mi_llm.errors import InputError
+from mi_llm.runs import installed
 
 PINS = Path(__file__).parents[2] / "constraints" / "pins.txt"
 

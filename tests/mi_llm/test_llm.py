@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from mi_llm.door.spending import Price, Prices
 from mi_llm.llm import Answer, Door, Endpoint, Request, SetAside, Tally, ask_all, plan
-from mi_llm.spending import Price, Prices
 from tests.llm_server import (
     BLANK,
     CUT_OFF,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from mi_llm.door.ledger import Ledger, Line, key_of, summary
+from mi_llm.door.spending import Price, Prices
 from mi_llm.errors import InputError
-from mi_llm.ledger import Ledger, Line, key_of, summary
-from mi_llm.spending import Price, Prices
 from tests.llm_driver import ROOT
 
 LINE = Line(
@@ -132,7 +132,7 @@ def test_processes_that_append_at_once_lose_and_mix_nothing(path):
 CLAIM = """
 import sys
 from pathlib import Path
-from mi_llm.ledger import Ledger, key_of
+from mi_llm.door.ledger import Ledger, key_of
 ledger = Ledger(Path(sys.argv[1]))
 print(ledger.claim(key_of(name="a")), ledger.claim(key_of(name="b")), flush=True)
 sys.stdin.read()
@@ -169,7 +169,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from mi_llm.errors import Stopped
-from mi_llm.ledger import Ledger
+from mi_llm.door.ledger import Ledger
 from tests.mi_llm.test_llm_ledger import line
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 with Ledger(Path(sys.argv[1])) as ledger:

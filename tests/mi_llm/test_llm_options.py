@@ -6,10 +6,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mi_llm.endpoint import Endpoint
+from mi_llm.door.endpoint import Endpoint
+from mi_llm.door.spending import Price, Prices
 from mi_llm.errors import InputError
 from mi_llm.llm_options import DEFAULT_BASE_URL, Asking, asking_from, asks_a_model
-from mi_llm.spending import Price, Prices
 
 
 def test_without_options_the_endpoint_is_this_machine_with_masking():

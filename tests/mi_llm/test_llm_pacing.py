@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from mi_llm.pacing import LONGEST_ASKED_PAUSE, LONGEST_PAUSE, Pace, pause_after
+from mi_llm.door.pacing import LONGEST_ASKED_PAUSE, LONGEST_PAUSE, Pace, pause_after
 
 
 async def begun(pace: Pace, count: int, *, hold: float = 0.0) -> list[float]:

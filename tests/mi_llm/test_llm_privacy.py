@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mi_llm.endpoint import Endpoint, api_key, client, is_loopback
+from mi_llm.door.endpoint import Endpoint, api_key, client, is_loopback
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import Message, Request, Tally, ask_all
 from tests.llm_server import LLMServer, Received, Reply, failed

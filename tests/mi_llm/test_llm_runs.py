@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from mi_llm import cli
-from mi_llm.endpoint import KEY_VARIABLES, Endpoint
+from mi_llm.door.endpoint import KEY_VARIABLES, Endpoint
 from mi_llm.errors import Stopped
 from mi_llm.llm import Answer, SetAside, Tally, ask_all
 from tests.llm_driver import ROOT, app, command, environment, requests
@@ -355,7 +355,7 @@ def test_what_was_in_flight_when_the_run_ended_is_recorded_and_handed_out(ledger
 
 
 def test_a_log_gets_plain_lines(ledger, monkeypatch, capfd):
-    monkeypatch.setattr("mi_llm.progress.BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("mi_llm.door.progress.BETWEEN_LINES", 0.0)
     with LLMServer(good) as server:
         list(ask_all(requests(3), Endpoint(server.base_url, "m"), ledger, progress=True))
     told = capfd.readouterr().err

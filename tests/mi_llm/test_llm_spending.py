@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from mi_llm.endpoint import Endpoint
+from mi_llm.door.endpoint import Endpoint
+from mi_llm.door.spending import Price, Prices, Purse, estimated_tokens, read_prices
 from mi_llm.errors import InputError, Stopped
-from mi_llm.spending import Price, Prices, Purse, estimated_tokens, read_prices
 
 PRICES = Prices("CNY", {"m": Price(input=1.0, output=10.0)})
 LOCAL = "http://127.0.0.1:1/v1"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
-from mi_llm.structured import instruction, objects, response_format, value_of
+from mi_llm.door.structured import instruction, objects, response_format, value_of
 
 
 class Turn(BaseModel):

@@ -9,7 +9,7 @@ import pytest
 
 from mi_llm.errors import InputError
 from mi_llm.recipe import Recipe, load_recipe
-from mi_llm.run import stamp_run
+from mi_llm.runs.run import stamp_run
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mi_llm import training_size
+from mi_llm.runs import training_size
 
 pytestmark = pytest.mark.train
 

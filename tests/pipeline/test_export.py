@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mi_llm.base_models import BASE_MODELS
+from mi_llm.runs.base_models import BASE_MODELS
 from tests.pipeline.llamafactory import TEMPLATES, factory, module
 
 pytestmark = [pytest.mark.train, pytest.mark.slow]

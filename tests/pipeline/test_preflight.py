@@ -6,8 +6,8 @@ from collections import namedtuple
 
 import pytest
 
-from mi_llm.preflight import preflight, processes
 from mi_llm.recipe import load_recipe
+from mi_llm.runs.preflight import preflight, processes
 from tests.pipeline.llamafactory import ROOT, TEMPLATES
 
 pytestmark = pytest.mark.train

@@ -1,0 +1,1 @@
+"""Blind MITI coding books: out, and read back."""

@@ -1,0 +1,136 @@
+"""The commands `book` and `codes`: coding books out, and what raters coded in."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mi_llm import cli, files
+from mi_llm.cli import Overwrite
+from mi_llm.errors import InputError
+
+if TYPE_CHECKING:
+    from eval.books.blinding import Blinding
+
+_RATER = re.compile(r"[\w-]{1,30}")
+
+
+def book(
+    transcripts: Annotated[
+        list[Path], typer.Argument(help="Transcripts (.jsonl), as `transcripts` writes them.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    raters: Annotated[
+        list[str], typer.Option("--raters", "--rater", help="Who codes: one book each; repeatable.")
+    ],
+    seed: Annotated[int, typer.Option(help="Draws the neutral ids and each rater's order.")],
+    lang: Annotated[Literal["zh", "en"], typer.Option(help="Language of the books.")] = "zh",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write blind MITI 4.2.1 coding books, one XLSX for each rater.
+
+    `--raters R1 R2` and `--raters R1 --raters R2` mean the same. key.json undoes the blinding: keep
+    it from the raters.
+    """
+    from eval.books.blinding import blinded
+    from eval.books.book import KEY, write_books
+    from mi_llm.dialogue import read_dialogues
+    from mi_llm.stamp import write_stamp
+
+    transcripts, raters = _parted(transcripts, raters)
+    files.refuse_existing_folder(output, overwrite=overwrite)
+    blinding = blinded([one for path in transcripts for one in read_dialogues(path)], seed=seed)
+    books = write_books(output, blinding, raters, language=lang, overwrite=overwrite)
+    volleys = sum(turn.role == "counselor" for one in blinding.transcripts for turn in one.turns)
+    counts = {"transcripts": len(blinding.transcripts), "volleys": volleys, **blinding.removed}
+    write_stamp(
+        output, inputs=transcripts, counts=counts, packages=["openpyxl"], seed=seed, language=lang
+    )
+    print(f"{len(blinding.transcripts):,} transcripts, {volleys:,} volleys to code")
+    for line in _told(blinding):
+        print(line)
+    for path in books:
+        print(f"to be filled in: {path}")
+    print(f"keep from the raters: {output / KEY} undoes the blinding")
+
+
+def _parted(transcripts: list[Path], raters: list[str]) -> tuple[list[Path], list[str]]:
+    """Files and raters; a plain word that names no file, after `--raters R1`, is a rater too."""
+    words = [one for one in transcripts if not one.suffix and not one.exists()]
+    paths = [one for one in transcripts if one not in words]
+    named = [*raters, *map(str, words)]
+    for one in named:
+        if not _RATER.fullmatch(one) or named.count(one) > 1:
+            raise InputError(
+                f"rater {one!r}: letters, digits, _ and - only, each name once: it names a file"
+            )
+    if not paths:
+        raise InputError("no file of transcripts; give those that transcripts wrote")
+    return paths, named
+
+
+def _told(blinding: Blinding) -> list[str]:
+    removed = [f"{count:,} {kind}" for kind, count in blinding.removed.most_common()]
+    lines = [f"taken out of the texts: {', '.join(removed) or 'nothing'}"]
+    count, total = blinding.prefilled, len(blinding.transcripts)
+    if count == total:
+        lines.append("target behaviours are filled in from the transcripts")
+    elif count:
+        lines.append(
+            f"only {count:,} of {total:,} transcripts have a target behaviour: none is filled in, "
+            "since that would tell them apart"
+        )
+    return lines
+
+
+def codes(
+    books: Annotated[list[Path], typer.Argument(help="Coding books that raters filled in.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="The key.json of the books, to check that they belong to it."),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Read drafts, and say what is missing.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Read coding books, check every cell, and write the codes.
+
+    Exit code 1 if a book has faults or, without --partial, something missing: nothing is written.
+    """
+    from eval.books.book_set import read_books
+    from mi_llm.coding import write_codings
+    from mi_llm.stamp import write_stamp
+
+    files.refuse_existing_folder(output, overwrite=overwrite)
+    found = read_books(books, key=key)
+    told = found.faults if partial else [*found.faults, *found.missing]
+    if told:
+        for line in told:
+            print(line, file=sys.stderr)
+        drafts = "" if partial or found.faults else " (a draft? add --partial)"
+        print(f"{len(told):,} faults{drafts}; nothing was written to {output}", file=sys.stderr)
+        raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
+    write_codings(output, found.sessions, notes=found.notes, overwrite=overwrite)
+    complete = sum(one.complete for one in found.sessions)
+    counts = {
+        "books": len(books),
+        "sessions": len(found.sessions),
+        "complete": complete,
+        "volleys": sum(len(one.volleys) for one in found.sessions),
+        "uncoded": sum(len(one.uncoded) for one in found.sessions),
+        "missing": len(found.missing),
+    }
+    inputs = [*books, *([key] if key else [])]
+    write_stamp(output, inputs=inputs, counts=counts, packages=["openpyxl"])
+    for line in found.missing:
+        print(f"missing: {line}")
+    print(
+        f"{output}: {complete:,} of {len(found.sessions):,} sessions complete, from "
+        f"{len(books):,} books; {counts['uncoded']:,} of {counts['volleys']:,} volleys uncoded"
+    )

@@ -1,0 +1,1 @@
+"""MITI measures of coded sessions, by session and by source."""

@@ -1,0 +1,1 @@
+"""Every checkpoint of a training: predicted, scored, compared."""

@@ -1,0 +1,1 @@
+"""Transcripts of one form, from wherever."""

@@ -1,0 +1,1 @@
+"""How a language model is asked: the parts behind `mi_llm.llm`."""

@@ -1,0 +1,170 @@
+"""One request to an endpoint until it is answered: its turn, faults, pauses, response formats."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mi_llm.door import structured
+from mi_llm.door.endpoint import Endpoint, api_key, client
+from mi_llm.door.faults import Fault, fault_of
+from mi_llm.door.pacing import Pace, pause_after
+from mi_llm.errors import InputError, Stopped
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from mi_llm.door.conversation import Message, Tally
+
+_TOO_MANY = 429
+_REFUSED_MODE = {400, 422}  # what servers say to a response_format that they do not know
+
+_Content = tuple[str, str, int | None, int | None]  # text, finish reason, tokens in and out
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an endpoint answered; the attributes are those of `mi_llm.door.ledger.Line`."""
+
+    text: str
+    finish_reason: str
+    tokens_in: int | None
+    tokens_out: int | None
+    asked: str
+    attempts: int
+    mode: str
+
+
+class Unanswered(Exception):  # noqa: N818 a result for one request, not the program's error
+    """One request gets no answer, though others do; the message says why."""
+
+
+class Sender:
+    """An endpoint's client, with the pace that all its callers share.
+
+    Args:
+        endpoint: Whom to ask.
+        tally: Where requests that go out are counted.
+    """
+
+    def __init__(self, endpoint: Endpoint, tally: Tally) -> None:
+        self._endpoint, self._tally = endpoint, tally
+        self._key = api_key(endpoint.host)
+        self._client = client(endpoint, self._key)
+        self._pace = Pace(endpoint.concurrency, endpoint.rpm)
+        self._modes: dict[type[BaseModel], structured.Mode] = {}  # those that the server took
+        self._answers = 0
+        self._end: InputError | Stopped | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    def end(self, error: InputError | Stopped) -> None:
+        """Send nothing more: whoever wants to is told why; what is in flight may still come."""
+        self._end = self._end or error
+        self._pace.end_pause()
+
+    def require_open(self) -> None:
+        """Raise what ended the sending, if anything did."""
+        if self._end:
+            raise self._end
+
+    async def send(self, messages: tuple[Message, ...], schema: type[BaseModel] | None) -> Reply:
+        """The answer to some messages.
+
+        Raises:
+            Unanswered: If this request is refused, or fails again and again while others do not.
+            InputError: If no request can go well as they are made.
+            Stopped: If the service stays away or has no quota left.
+        """
+        attempt, total, answers_before = 0, 0, self._answers
+        mode = structured.MODES[0] if schema else None
+        while True:
+            attempt, total = attempt + 1, total + 1
+            asked = datetime.now(UTC).isoformat(timespec="seconds")
+            came, mode = await self._once(messages, schema, mode)
+            if not isinstance(came, Fault):
+                self._answers += 1
+                if schema and mode:
+                    self._modes[schema] = mode
+                return Reply(*came, asked, total, mode or "")
+            if came.kind == "filtered":
+                return Reply(came.reason, "content_filter", None, None, asked, total, mode or "")
+            if came.kind == "refused":
+                mode = self._simpler(schema, mode, came)
+                attempt -= 1
+                continue
+            if attempt >= self._endpoint.attempts:
+                self._give_up(came, others_fared_better=self._answers > answers_before)
+                attempt, answers_before = 0, self._answers
+            self._pace.pause(pause_after(max(attempt, 1), self._endpoint.first_pause, came.wait))
+
+    async def _once(
+        self,
+        messages: tuple[Message, ...],
+        schema: type[BaseModel] | None,
+        mode: structured.Mode | None,
+    ) -> tuple[_Content | Fault, structured.Mode | None]:
+        """What comes of sending once, and how structure was asked for: as is known by then."""
+        import openai
+
+        body: dict[str, Any] = {"model": self._endpoint.model, "messages": messages}
+        async with self._pace.turn():
+            self.require_open()
+            self._tally.sent += 1
+            if schema and mode:
+                mode = self._modes.get(schema, mode)
+                body |= structured.response_format(schema, mode)
+            try:
+                # Not chat.completions.create: it takes a third more CPU to walk through messages
+                # and schema, and to build an object of what may be no completion.
+                came = await self._client.post(
+                    "/chat/completions", body=body | self._endpoint.parameters, cast_to=object
+                )
+            except (openai.APIError, json.JSONDecodeError) as error:
+                failed: Exception = error
+            else:
+                return _read(came), mode
+        return fault_of(failed, self._endpoint, self._key), mode
+
+    def _simpler(
+        self, schema: type[BaseModel] | None, mode: structured.Mode | None, fault: Fault
+    ) -> structured.Mode | None:
+        """The next way to ask for structure, if the refusal may have been for this one.
+
+        Only an answer tells that a server knows a way: then a refusal of it is for the request.
+        """
+        last = mode == structured.MODES[-1]
+        known = schema is not None and self._modes.get(schema) == mode
+        if mode is None or last or known or fault.status not in _REFUSED_MODE:
+            raise Unanswered(fault.reason)
+        return structured.MODES[structured.MODES.index(mode) + 1]
+
+    def _give_up(self, fault: Fault, *, others_fared_better: bool) -> None:
+        """End the run if the fault is everyone's, the request if it is its own.
+
+        "Too many" while others are answered is neither: its turn will come.
+        """
+        if not others_fared_better:
+            host = self._endpoint.base_url
+            attempts = self._endpoint.attempts
+            raise Stopped(f"{host} does not answer: {fault.reason} ({attempts} attempts)")
+        if fault.status != _TOO_MANY:
+            raise Unanswered(f"{fault.reason} ({self._endpoint.attempts} attempts)")
+
+
+def _read(came: Any) -> _Content | Fault:
+    """Text, finish reason and tokens; a fault if it is no completion, whatever its status was."""
+    try:
+        choice = came["choices"][0]
+        text, refusal = choice["message"].get("content"), choice["message"].get("refusal")
+        usage = came.get("usage") or {}
+        tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return Fault("passing", 200, f"no completion came, but {str(came)[:80]!r}")
+    if not text and refusal:
+        return str(refusal), "refusal", *tokens
+    return str(text or ""), str(choice.get("finish_reason")), *tokens

@@ -1,0 +1,1 @@
+"""What surrounds a run of LLaMA-Factory: before it, after it, on this machine."""
