@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from typing import Any
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue
 from mi_llm.door.spending import Plan
-from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import (
     Answer,
     Endpoint,
@@ -32,8 +29,6 @@ Asides = Counter[tuple[str, str]]
 
 Ask = Callable[[Iterable[Request]], Iterator[Result]]
 """Sends requests and yields what came of each, in any order."""
-
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(slots=True)
@@ -177,19 +172,3 @@ def tally(done: int, asides: Asides, *, word: str) -> str:
         parts.append(f"{sum(n for n, _ in kinds):,} set aside ({listed})")
     told = f"{word} {done:,} of {done + asides.total():,}"
     return f"{told}: {', '.join(parts)}" if parts else told
-
-
-@contextmanager
-def full_disk_stops() -> Iterator[None]:
-    """Turn a disk that is full into `Stopped`: the answers are in the ledger, so work can go on.
-
-    Raises:
-        Stopped: In place of the error.
-    """
-    try:
-        yield
-    except (OSError, InputError) as error:
-        cause = error if isinstance(error, OSError) else error.__context__
-        if isinstance(cause, OSError) and cause.errno in _FULL_DISK:
-            raise Stopped(str(error)) from None
-        raise

@@ -46,7 +46,7 @@ def screen(
     code 1 if some dialogues got no usable judgement.
     """
     import prompts
-    from converters.asking import Service, full_disk_stops, ledger_path
+    from converters.asking import Service, ledger_path
     from converters.screening import screen as job
     from converters.screening.report import report, table
 
@@ -60,19 +60,18 @@ def screen(
     for path in (output, *(path for path, _ in figures)):
         files.refuse_existing(path, overwrite=overwrite)
     found = report(drawn, job.judged(drawn, text, service), seed=seed)
-    with full_disk_stops():
-        for path, kind in figures:
-            _draw(found, path, kind, inputs=paths, seed=seed, overwrite=overwrite)
-        _write_report(
-            found,
-            output,
-            text,
-            service,
-            inputs=paths,
-            sample=sample,
-            seed=seed,
-            overwrite=overwrite,
-        )
+    for path, kind in figures:
+        _draw(found, path, kind, inputs=paths, seed=seed, overwrite=overwrite)
+    _write_report(
+        found,
+        output,
+        text,
+        service,
+        inputs=paths,
+        sample=sample,
+        seed=seed,
+        overwrite=overwrite,
+    )
     _tell(table(found))
     _close(output, "scored", found.scored, found.asides)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -13,7 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from mi_llm.errors import InputError
+from mi_llm.errors import InputError, Stopped
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -131,6 +134,22 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         if path.exists():
             shutil.rmtree(path)
         draft.replace(path)
+
+
+@contextmanager
+def full_disk_stops() -> Iterator[None]:
+    """Turn a disk that is full into `Stopped`, for work that goes on where it was when run again.
+
+    Raises:
+        Stopped: In place of the error.
+    """
+    try:
+        yield
+    except (OSError, InputError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__
+        if isinstance(cause, OSError) and cause.errno in _FULL_DISK:
+            raise Stopped(str(error)) from None
+        raise
 
 
 @contextmanager

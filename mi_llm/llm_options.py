@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mi_llm import files
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def asks_a_model(
             said = {name: values.pop(name) for name in options}
             if only_with and not _is_asked(only_with, values[only_with], said):
                 command(**values, asking=None)
-            else:
+                return
+            with files.full_disk_stops():  # what was answered is in the ledger
                 command(**values, asking=asking_from(**said))
 
         shown = [*(own[name] for name in own if name != "asking"), *options.values()]

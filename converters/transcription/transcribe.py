@@ -15,7 +15,6 @@ from converters.asking import (
     Ask,
     Result,
     Service,
-    full_disk_stops,
     in_order,
     messages,
 )
@@ -87,7 +86,7 @@ def write(
     count = sum(1 for _ in read_dialogues(path))
     kept, asides = 0, Asides()
     # Without a name, so that a run that is killed leaves no half of a corpus lying about.
-    with full_disk_stops(), _nameless() as done, _nameless() as left:
+    with _nameless() as done, _nameless() as left:
         for one in transcribed(requests(path, prompt), count, service):
             if isinstance(one, Dialogue):
                 kept += 1

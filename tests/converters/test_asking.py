@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.asking import Aside, Asides, Result, full_disk_stops, in_order, tally
+from converters.asking import Aside, Asides, Result, in_order, tally
 from converters.transcription.transcribe import sent_id
 from mi_llm import files
 from mi_llm.errors import InputError, Stopped
@@ -51,7 +51,7 @@ def test_results_in_any_order_come_out_in_the_order_of_the_dialogues(
 
 def test_a_full_disk_stops_the_work_and_any_other_error_stays_what_it_is(tmp_path: Path):
     def write(number: int) -> None:
-        with full_disk_stops(), files.whole(tmp_path / "a") as stream:
+        with files.full_disk_stops(), files.whole(tmp_path / "a") as stream:
             stream.write("x")
             raise OSError(number, os.strerror(number))
 
@@ -60,7 +60,7 @@ def test_a_full_disk_stops_the_work_and_any_other_error_stays_what_it_is(tmp_pat
     with pytest.raises(InputError, match="permission denied"):
         write(errno.EACCES)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(Stopped), full_disk_stops():
+    with pytest.raises(Stopped), files.full_disk_stops():
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
