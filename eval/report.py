@@ -9,30 +9,39 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import mi_llm
-from eval.predictions import read_rows
-from eval.runs import Run, same_rows
+from eval.methods import FOR_THE_AUTHORS, methods
+from eval.report_content import NAMES, Content, Swept, content
+from eval.report_examples import VIEWS, examples
+from eval.report_figures import drawn
+from eval.report_more import Section
+from eval.report_records import interval_method, printed
+from eval.report_words import words
+from eval.runs import Run
 from eval.similarity import MEASURES
+from eval.sweep.curves import sweep_figure
 from mi_llm import figures
-from mi_llm.errors import InputError
-from mi_llm.figures import Bar
 from mi_llm.paper import PAPER_BLEU4
-
-NAMES = {"bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
-EXAMPLES = 10
+from mi_llm.statistics import FEW
 
 
-def page(runs: Sequence[Run]) -> str:
+def page(runs: Sequence[Run], *, language: str = "en", more: Sequence[Section] = ()) -> str:
     """The whole page for runs over one rows file.
 
     Raises:
         InputError: If the runs do not compare, or two have one model and variant.
     """
-    names = [(run.model, run.variant) for run in runs]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two runs are called {'_'.join(name)}; report them apart")
-    rows_path = same_rows(runs)
-    models = list(dict.fromkeys(run.model for run in runs))
+    return rendered(content(runs), language=language, more=more)
+
+
+def rendered(found: Content, *, language: str, more: Sequence[Section] = ()) -> str:
+    """The page for what was found in the runs.
+
+    Args:
+        found: The runs' content.
+        language: Of the page's own words, `en` or `zh`; data and stamps stay as they are.
+        more: Tables of other commands.
+    """
+    t = words(language)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -41,111 +50,67 @@ def page(runs: Sequence[Run]) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template("report.html.j2").render(
+        t=t,
+        signed=_signed,
+        few=FEW,
+        language=language,
         version=mi_llm.__version__,
-        runs=runs,
-        rows_path=rows_path,
+        found=found,
         names=NAMES,
-        stand_ins=any(run.is_stand_in for run in runs),
-        bars=_bars(runs, models),
-        loss=_loss(runs),
-        tables=[_table(runs, models, strip=strip) for strip in (False, True)],
-        examples=_examples(runs, rows_path),
-        provenance=[_provenance(run) for run in runs],
+        measures=MEASURES,
+        stand_ins=any(run.is_stand_in for run in found.runs),
+        figures={name: figures.svg(one, label=name) for name, one in drawn(found, t).items()},
+        tables=[_table(found, strip=strip) for strip in (False, True)],
+        intervals=_intervals(found),
+        sweeps=[_sweep(one) for one in found.sweeps],
+        views=VIEWS,
+        examples=examples(found),
+        methods=methods(found),
+        for_the_authors=FOR_THE_AUTHORS,
+        more=more,
         paper=PAPER_BLEU4,
     )
 
 
-def _pairs(runs: Sequence[Run], models: Sequence[str]) -> dict[str, tuple[Run | None, Run | None]]:
-    """Label -> (base, tuned): one pair for each tuned run, or for a base model without any."""
-    pairs: dict[str, tuple[Run | None, Run | None]] = {}
-    for model in models:
-        own = [run for run in runs if run.model == model]
-        base = next((run for run in own if run.is_base), None)
-        tuned = [run for run in own if not run.is_base]
-        for run in tuned:
-            label = model if len(tuned) == 1 else f"{model}_{run.variant}"
-            pairs[label] = (base, run)
-        if not tuned:
-            pairs[model] = (base, None)
-    return pairs
+def _signed(value: float) -> str:
+    """With a sign that is as wide as a digit; no sign for what rounds to nothing."""
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("-0.00", "+0.00") else text.replace("-", "\u2212")
 
 
-def _bars(runs: Sequence[Run], models: Sequence[str]) -> str:
-    def bar(run: Run | None, measure: str) -> Bar | None:
-        if run is None:
-            return None
-        one = run.estimate(measure, strip=False)
-        return Bar(one["mean"], one["low"], one["high"])
-
-    pairs = _pairs(runs, models)
-    panels = {
-        NAMES[measure]: {
-            label: (bar(base, measure), bar(tuned, measure))
-            for label, (base, tuned) in pairs.items()
+def _table(found: Content, *, strip: bool) -> dict[str, Any]:
+    lines = [
+        {
+            "run": run,
+            "estimates": [run.estimate(measure, strip=strip) for measure in MEASURES],
+            "empty": run.scores["empty_predictions"],
+            "printed": None if strip else printed(run),
         }
-        for measure in MEASURES
-    }
-    printed = {
-        NAMES["bleu4"]: {
-            label: (PAPER_BLEU4[run.model].base, PAPER_BLEU4[run.model].tuned)
-            for label, (base, tuned) in pairs.items()
-            if (run := tuned or base) and run.model in PAPER_BLEU4
-        }
-    }
-    return figures.paired_bars(panels, printed=printed)
-
-
-def _loss(runs: Sequence[Run]) -> str | None:
-    series = {f"{run.model} {run.variant}": run.loss for run in runs if run.loss}
-    if not series:
-        return None
-    return figures.lines(series, x="optimizer step", y="training loss (nats per token)")
-
-
-def _table(runs: Sequence[Run], models: Sequence[str], *, strip: bool) -> dict[str, Any]:
-    lines = []
-    for model in models:
-        for run in (one for one in runs if one.model == model):
-            lines.append(
-                {
-                    "model": model,
-                    "variant": run.variant,
-                    "estimates": [run.estimate(measure, strip=strip) for measure in MEASURES],
-                    "empty": run.scores["empty_predictions"],
-                    "printed": _printed(run) if not strip else None,
-                }
-            )
-    signatures = [one["signature"] for one in lines[0]["estimates"]] if lines else []
+        for run in found.runs
+    ]
+    signatures = list(
+        dict.fromkeys(
+            run.estimate(measure, strip=strip)["signature"]
+            for run in found.runs
+            for measure in MEASURES
+        )
+    )
     return {"strip": strip, "lines": lines, "signatures": signatures}
 
 
-def _printed(run: Run) -> float | None:
-    known = PAPER_BLEU4.get(run.model)
-    if known is None:
-        return None
-    return known.base if run.is_base else known.tuned
+def _intervals(found: Content) -> dict[str, str]:
+    """How the intervals of the summary were made: every way that occurs."""
+    ways = dict.fromkeys(
+        str(interval_method(run, one)) for run in found.runs for one in run.scores["scores"]
+    )
+    seeds = dict.fromkeys(str(run.scores.get("interval", {}).get("seed")) for run in found.runs)
+    return {"method": ", ".join(ways), "seed": ", ".join(seeds)}
 
 
-def _examples(runs: Sequence[Run], rows_path: Path) -> list[dict[str, Any]]:
-    rows = read_rows(rows_path)
-    count = min(EXAMPLES, len(rows))
-    return [
-        {
-            "id": rows[number].get("id", f"row {number}"),
-            "earlier": len(rows[number]["history"]),
-            "client": rows[number]["input"],
-            "counselor": rows[number]["output"],
-            "replies": [(run, run.predictions[number].predict.strip()) for run in runs],
-        }
-        for number in (index * len(rows) // count for index in range(count))
-    ]
-
-
-def _provenance(run: Run) -> dict[str, Any]:
-    stamps = run.stamps
+def _sweep(swept: Swept) -> dict[str, Any]:
     return {
-        "run": run,
-        "prediction": stamps.get("prediction"),
-        "training": stamps.get("training"),
-        "scores": stamps["scores"],
+        "run": swept.run,
+        "figure": sweep_figure(swept.sweep, swept.loss),
+        "sweep": swept.sweep,
+        "caution": swept.facts.get("caution"),
     }

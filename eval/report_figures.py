@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 from matplotlib.figure import Figure
 
@@ -26,20 +27,36 @@ def drawn(found: Content, t: Words) -> dict[str, Figure]:
         t: The page's words for English ones.
     """
     made = {"scores": _scores(found, t)}
+    colours = _colours(found)
     looks = {run.name: found.looks[run.name] for run in found.runs}
     if len(next(iter(looks.values())).by_round) > 1:
         ticks, panels = _places(looks, lambda one: one.by_round)
         ticks = [tick.replace(" and later", "+") for tick in ticks]
-        made["rounds"] = figures.interval_lines(panels, ticks, x=t("round of the dialogue"))
+        made["rounds"] = figures.interval_lines(
+            panels, ticks, x=t("round of the dialogue"), colours=colours
+        )
     ticks, panels = _places(looks, lambda one: one.by_length)
     ticks = [tick.removesuffix(" characters").replace(" to ", "\u2013") for tick in ticks]
     made["lengths"] = figures.grouped_bars(
-        panels, ticks, x=t("length of the reference (characters)")
+        panels, ticks, x=t("length of the reference (characters)"), colours=colours
     )
     series = {run.name: run.loss for run in found.runs if run.loss}
     if series:
         labels = {"x": t("optimizer step"), "y": t("nats per token")}
-        made["loss"] = figures.lines(series, **labels)
+        made["loss"] = figures.lines(series, **labels, colours=colours)
+    return made
+
+
+def _colours(found: Content) -> dict[str, str]:
+    """Run's name -> colour: one for each tuned run, its tint for a base model that has it."""
+    made: dict[str, str] = {}
+    palette = cycle(figures.COLOURS)
+    for base, tuned in pairs(found.runs, found.models).values():
+        colour = next(palette)
+        if base:
+            made.setdefault(base.name, figures.tint(colour))
+        if tuned:
+            made[tuned.name] = colour
     return made
 
 

@@ -38,9 +38,7 @@ def families(runs: Sequence[Run]) -> list[Family]:
     return [_family(measure, pairs, scored) for measure in MEASURES]
 
 
-def _family(
-    measure: str, pairs: Sequence[tuple[Run, Run]], scored: dict[str, Scored]
-) -> Family:
+def _family(measure: str, pairs: Sequence[tuple[Run, Run]], scored: dict[str, Scored]) -> Family:
     # All runs answer the same rounds, so that one file's dialogues are those of all.
     dialogues = next(iter(scored.values())).dialogues
     units = {DIALOGUES: dialogues, ROUNDS: range(len(dialogues))}

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import prompts
-from eval import perturbations
-from eval.judge_command import judge
-from eval.judge_requests import GLOBAL_PROMPTS, PROMPTS
+from eval.judge import perturbations
+from eval.judge.command import judge
+from eval.judge.requests import GLOBAL_PROMPTS, PROMPTS
 from mi_llm import cli
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
 from tests.llm_server import LLMServer, Received

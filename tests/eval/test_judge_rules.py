@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from itertools import product
 from typing import Any, get_args
 
@@ -11,10 +12,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import prompts
-from eval.judge_pieces import pieces
-from eval.judge_requests import GLOBAL_PROMPTS, PROMPTS
-from eval.judge_rules import agreed_codes, agreed_score, settled
-from eval.judge_schema import (
+from eval.judge.judge import Judged, Reading
+from eval.judge.material import Material
+from eval.judge.pieces import pieces
+from eval.judge.report import session
+from eval.judge.requests import GLOBAL_PROMPTS, PROMPTS
+from eval.judge.rules import agreed_codes, agreed_score, settled
+from eval.judge.schema import (
     Evidence,
     Label,
     Rating,
@@ -24,7 +28,9 @@ from eval.judge_schema import (
     coding_fault,
     rating_fault,
 )
-from mi_llm.miti import MI_ADHERENT, Code, check_volley, volley_codes
+from mi_llm.coding import Session
+from mi_llm.dialogue import Turn
+from mi_llm.miti import MI_ADHERENT, Code, Globals, check_volley, volley_codes
 
 C = Code
 
@@ -237,3 +243,20 @@ def test_the_prompts_for_ratings_differ_only_in_what_is_rated_and_have_five_anch
         assert re.findall(r"^- (\d)：", parts[1], re.MULTILINE) == list("12345")
     assert "从 3 分开始" in parted[0][2]
     assert len(PROMPTS) == 6
+
+
+def test_what_half_of_the_readings_cannot_answer_is_left_out_and_the_session_is_partial():
+    said = Utterance(first=1, last=1, reason="", code="Q", sure=True, alternative=None)
+    material = Material("T1", (Turn("counselor", "几点睡？"),), "早睡")
+
+    def coded(*volleys: tuple[Utterance, ...] | None) -> Session:
+        full = {name: rating((1, "几点")) for name in GLOBAL_PROMPTS}
+        readings = tuple(Reading({**full}, (one,)) for one in volleys)
+        return session(Judged(material, "早睡", True, None, readings), "J")
+
+    question = frozenset({C("Q")})
+    whole = Session("T1", "J", (question,), Globals(4, 4, 4, 4), "早睡")
+    assert coded((said,), (said,), None) == whole
+    assert coded((said,), None) == replace(
+        whole, volleys=(frozenset(),), complete=False, uncoded=frozenset({1})
+    )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from eval import perturbations as change
-from eval.perturbations import Perturbed, perturbations
+from eval.judge import perturbations as change
+from eval.judge.perturbations import Perturbed, perturbations
 from mi_llm.coding import Session
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError

@@ -76,10 +76,10 @@ def test_the_page_shows_every_run_and_text_as_text(saved):
         saved("glm4_lora_dialogue", ["回答1。", "嗯。", "回答3。"]),
     ]
     html = page([read_run(folder) for folder in folders])
-    assert "<script" not in html
+    assert html.count("<script") == 1  # the page's own
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "第1句&lt;b&gt;" in html
-    assert html.count('<section class="example">') == 3
+    assert html.count('<section class="example"') == 3
     for label in ("glm4 base", "glm4 lora", "glm4 lora_dialogue"):
         assert html.count(label) >= 3
     assert "6.47" in html  # the paper's tuned ChatGLM-4

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eval.judge import Judge, Judged
-from eval.judge_material import Material
-from eval.judge_report import session
-from eval.perturbations import Perturbed, perturbations
+from eval.judge.judge import Judge, Judged
+from eval.judge.material import Material
+from eval.judge.perturbations import Perturbed, perturbations
+from eval.judge.report import session
 from mi_llm.coding import Session
 from mi_llm.dialogue import Dialogue
 

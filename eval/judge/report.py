@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from eval.judge import Judged, Repeat, counted
-from eval.judge_pieces import pieces
-from eval.judge_rules import agreed_codes, agreed_score
+from eval.judge.judge import Judged, Reading, counted
+from eval.judge.pieces import pieces
+from eval.judge.rules import agreed_codes, agreed_score
 from mi_llm.coding import DIMENSIONS, NOTHING_TO_CODE, Session
 from mi_llm.llm import SetAside
 from mi_llm.miti import Code, Counts, Globals
@@ -29,13 +29,13 @@ def session(judged: Judged, judge: str) -> Session:
     volleys: list[frozenset[Code]] = []
     uncoded: set[int] = set()
     for number in range(1, len(judged.material.volleys) + 1):
-        given = [one.codes[number - 1] for one in judged.repeats]
+        given = [one.codes[number - 1] for one in judged.readings]
         usable = [codes for codes in given if codes is not None]
         if not _enough(usable, given):
             uncoded.add(number)
         volleys.append(agreed_codes(usable) if _enough(usable, given) else frozenset())
     scores = _agreed_scores(judged)
-    expected = judged.repeats[0].ratings if judged.repeats else ()
+    expected = judged.readings[0].ratings if judged.readings else ()
     return Session(
         transcript=judged.material.id,
         rater=judge,
@@ -77,7 +77,7 @@ def spread(judged: Judged) -> dict[str, dict[str, Any]]:
     Readings with a volley that has no usable answer have no counts. The deviation is None for fewer
     than two values.
     """
-    counts = [counts for one in judged.repeats if (counts := _counts(one)) is not None]
+    counts = [counts for one in judged.readings if (counts := _counts(one)) is not None]
     return {
         "globals": {name: _spread(_scores(judged, name)) for name in DIMENSIONS},
         "counts": {name: _spread([one[code] for one in counts]) for name, code in COUNTED.items()},
@@ -121,12 +121,12 @@ def _agreed_scores(judged: Judged) -> dict[str, int]:
     return {
         name: agreed_score(scores)
         for name, scores in found.items()
-        if _enough(scores, judged.repeats)
+        if _enough(scores, judged.readings)
     }
 
 
 def _scores(judged: Judged, name: str) -> list[int]:
-    ratings = (one.ratings.get(name) for one in judged.repeats)
+    ratings = (one.ratings.get(name) for one in judged.readings)
     return [rating.score for rating in ratings if rating is not None]
 
 
@@ -142,13 +142,13 @@ def _globals(scores: Mapping[str, int]) -> Globals | None:
     )
 
 
-def _counts(reading: Repeat) -> Counts | None:
+def _counts(reading: Reading) -> Counts | None:
     volleys = [codes for codes in reading.codes if codes is not None]
     return Counts.of(volleys) if len(volleys) == len(reading.codes) else None
 
 
 def _readings_of_volleys(judged: Judged) -> list[list[frozenset[Code]]]:
-    by_reading = [one.codes for one in judged.repeats]
+    by_reading = [one.codes for one in judged.readings]
     return [[codes for codes in one if codes is not None] for one in zip(*by_reading, strict=True)]
 
 
@@ -165,7 +165,7 @@ def _transcript(judged: Judged, judge: str) -> dict[str, Any]:
         "target_behaviour_by": _named_by(judged),
         "target_behaviour_reason": judged.reason,
         "spread": spread(judged),
-        "readings": [_reading(judged, one) for one in judged.repeats],
+        "readings": [_reading(judged, one) for one in judged.readings],
     }
 
 
@@ -176,7 +176,7 @@ def _named_by(judged: Judged) -> str | None:
     return "judge" if judged.goal_known else None
 
 
-def _reading(judged: Judged, reading: Repeat) -> dict[str, Any]:
+def _reading(judged: Judged, reading: Reading) -> dict[str, Any]:
     ratings = {name: one and one.model_dump() for name, one in reading.ratings.items()}
     volleys = zip(judged.material.volleys, reading.volleys, reading.codes, strict=True)
     return {"globals": ratings, "volleys": [_volley(*one) for one in volleys]}

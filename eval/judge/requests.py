@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from eval.judge_material import Material
-from eval.judge_pieces import pieces
-from eval.judge_schema import (
+from eval.judge.material import Material
+from eval.judge.pieces import pieces
+from eval.judge.schema import (
     Rating,
     Target,
     VolleyCoding,
@@ -56,23 +56,23 @@ def target_requests(materials: Iterable[Material], prompts: Mapping[str, Prompt]
 
 
 def global_requests(
-    one: Material, goal: str | None, repeat: int, prompts: Mapping[str, Prompt]
+    one: Material, goal: str | None, reading: int, prompts: Mapping[str, Prompt]
 ) -> Iterator[Request]:
     """Yield one request for each global rating that can be given."""
     about = {"target_behaviour": goal or "", "transcript": _shown(one.turns)}
     for name in dimensions(goal):
         prompt = prompts[GLOBAL_PROMPTS[name]]
         yield Request(
-            id=global_id(one, name, repeat),
+            id=global_id(one, name, reading),
             messages=_messages(prompt, about),
             schema=Rating,
-            prompt_sha=_marked(prompt, repeat),
+            prompt_sha=_marked(prompt, reading),
             check=partial(rating_fault, volleys=one.volleys),
         )
 
 
 def volley_requests(
-    one: Material, goal: str | None, repeat: int, prompts: Mapping[str, Prompt]
+    one: Material, goal: str | None, reading: int, prompts: Mapping[str, Prompt]
 ) -> Iterator[Request]:
     """Yield one request for each volley, with the few turns before it."""
     prompt = prompts[VOLLEY_PROMPT]
@@ -88,10 +88,10 @@ def volley_requests(
             "volley": [{"piece": n, "text": text.strip()} for n, text in enumerate(cut, start=1)],
         }
         yield Request(
-            id=volley_id(one, number, repeat),
+            id=volley_id(one, number, reading),
             messages=_messages(prompt, about),
             schema=VolleyCoding,
-            prompt_sha=_marked(prompt, repeat),
+            prompt_sha=_marked(prompt, reading),
             check=partial(coding_fault, count=len(cut)),
         )
 
@@ -101,22 +101,22 @@ def target_id(one: Material) -> str:
     return f"judge:{one.id}:target"
 
 
-def global_id(one: Material, name: str, repeat: int) -> str:
+def global_id(one: Material, name: str, reading: int) -> str:
     """The id of the request for a global rating."""
-    return f"judge:{one.id}:{name}#{repeat}"
+    return f"judge:{one.id}:{name}#{reading}"
 
 
-def volley_id(one: Material, number: int, repeat: int) -> str:
+def volley_id(one: Material, number: int, reading: int) -> str:
     """The id of the request for a volley, numbered from 1."""
-    return f"judge:{one.id}:volley {number}#{repeat}"
+    return f"judge:{one.id}:volley {number}#{reading}"
 
 
-def _marked(prompt: Prompt, repeat: int) -> str:
-    """The prompt's hash with the repeat's number, which keeps repeats apart in the ledger.
+def _marked(prompt: Prompt, reading: int) -> str:
+    """The prompt's hash with the reading's number, which keeps readings apart in the ledger.
 
-    Nothing of it is sent: all repeats ask the same, and differ only as far as the server varies.
+    Nothing of it is sent: all readings ask the same, and differ only as far as the server varies.
     """
-    return f"{prompt.sha}#{repeat}"
+    return f"{prompt.sha}#{reading}"
 
 
 def _messages(prompt: Prompt, about: Mapping[str, Any]) -> tuple[Message, ...]:

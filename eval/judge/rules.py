@@ -54,24 +54,24 @@ def settled(code: Code | None, other: Code | None) -> Code | None:
     return code  # the manual ranks no other pair (ours)
 
 
-def agreed_codes(repeats: Sequence[frozenset[Code]]) -> frozenset[Code]:
-    """The codes that more than half of the repeats give a volley.
+def agreed_codes(readings: Sequence[frozenset[Code]]) -> frozenset[Code]:
+    """The codes that more than half of the readings give a volley.
 
     Of two codes that share one place either counts for it; which one, the more frequent says. A tie
     goes to no code, to the simple reflection, and to persuasion with permission.
 
     Args:
-        repeats: What each repeat gave; at least one.
+        readings: What each reading gave; at least one.
     """
-    counts = Counter(code for codes in repeats for code in codes)
+    counts = Counter(code for codes in readings for code in codes)
     shared = {code for pair in _ONE_PLACE for code in pair}
-    agreed = {code for code in Code if code not in shared and 2 * counts[code] > len(repeats)}
+    agreed = {code for code in Code if code not in shared and 2 * counts[code] > len(readings)}
     for first, second in _ONE_PLACE:
-        if 2 * (counts[first] + counts[second]) > len(repeats):
+        if 2 * (counts[first] + counts[second]) > len(readings):
             agreed.add(second if counts[second] > counts[first] else first)
     return frozenset(agreed)
 
 
-def agreed_score(repeats: Sequence[int]) -> int:
-    """The median of repeated ratings; of two in the middle the lower."""
-    return median_low(repeats)
+def agreed_score(readings: Sequence[int]) -> int:
+    """The median of ratings; of two in the middle the lower."""
+    return median_low(readings)

@@ -1,8 +1,8 @@
 """A language model as a MITI rater: what it is asked, and its answers put together.
 
-A target behaviour is named first where none came with the transcript. Then each repeat asks for
+A target behaviour is named first where none came with the transcript. Then each reading asks for
 every global rating in a call of its own, with quoted evidence, and for every volley with the few
-turns before it. Everything that is a rule is Python: `eval.judge_rules` and `mi_llm.miti`.
+turns before it. Everything that is a rule is Python: `eval.judge.rules` and `mi_llm.miti`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eval.judge_material import Material
-from eval.judge_requests import (
+from eval.judge.material import Material
+from eval.judge.requests import (
     PROMPTS,
     dimensions,
     global_id,
@@ -23,8 +23,8 @@ from eval.judge_requests import (
     volley_id,
     volley_requests,
 )
-from eval.judge_rules import settled
-from eval.judge_schema import Label, Rating, Target, Utterance, VolleyCoding
+from eval.judge.rules import settled
+from eval.judge.schema import Label, Rating, Target, Utterance, VolleyCoding
 from mi_llm.coding import NOTHING_TO_CODE
 from mi_llm.llm import Answer, Endpoint, Plan, Request, SetAside, Tally, ask_all, plan
 from mi_llm.miti import Code, volley_codes
@@ -34,7 +34,7 @@ Result = Answer | SetAside
 
 
 @dataclass(frozen=True, slots=True)
-class Repeat:
+class Reading:
     """All that one reading of a transcript gave.
 
     Attributes:
@@ -62,14 +62,14 @@ class Judged:
         goal: The target behaviour it worked with; None if there is none.
         goal_known: False if it could not be had; then nothing else was asked.
         reason: Why the judge named this goal; None if the goal came with the transcript.
-        repeats: The readings.
+        readings: In the order they were asked for; empty without a goal that is known.
     """
 
     material: Material
     goal: str | None
     goal_known: bool
     reason: str | None
-    repeats: tuple[Repeat, ...]
+    readings: tuple[Reading, ...]
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class Judge:
     Attributes:
         endpoint: Whom to ask.
         ledger: Where the answers are kept.
-        repeats: How often each thing but the goal is asked.
+        repeats: How many readings to ask for; the goal is asked for once.
         again: Whether to ask once more what was set aside in an earlier run.
         tally: What became of the requests so far.
         asides: Requests without a usable answer.
@@ -145,10 +145,10 @@ class Judge:
         return [
             request
             for one, goal in known
-            for repeat in range(1, self.repeats + 1)
+            for reading in range(1, self.repeats + 1)
             for request in (
-                *global_requests(one, goal, repeat, self._prompts),
-                *volley_requests(one, goal, repeat, self._prompts),
+                *global_requests(one, goal, reading, self._prompts),
+                *volley_requests(one, goal, reading, self._prompts),
             )
         ]
 
@@ -161,8 +161,8 @@ class Judge:
         results: Mapping[str, Result],
     ) -> Judged:
         numbers = range(1, self.repeats + 1) if known else ()
-        repeats = tuple(_repeat(one, goal, number, results) for number in numbers)
-        return Judged(one, goal, known, reason, repeats)
+        readings = tuple(_reading(one, goal, number, results) for number in numbers)
+        return Judged(one, goal, known, reason, readings)
 
 
 def counted(utterance: Utterance) -> Code | None:
@@ -189,7 +189,9 @@ def _goal(one: Material, targets: Mapping[str, Result]) -> tuple[str | None, boo
     return (named.strip() if named else None), True, result.value.reason
 
 
-def _repeat(one: Material, goal: str | None, number: int, results: Mapping[str, Result]) -> Repeat:
+def _reading(
+    one: Material, goal: str | None, number: int, results: Mapping[str, Result]
+) -> Reading:
     ratings: dict[str, Rating | None] = {}
     for name in dimensions(goal):
         rating = _value(results[global_id(one, name, number)])
@@ -200,7 +202,7 @@ def _repeat(one: Material, goal: str | None, number: int, results: Mapping[str, 
         coding = _value(results[volley_id(one, place, number)])
         assert coding is None or isinstance(coding, VolleyCoding)
         volleys.append(tuple(coding.utterances) if coding else None)
-    return Repeat(ratings, tuple(volleys))
+    return Reading(ratings, tuple(volleys))
 
 
 def _value(result: Result) -> Any:

@@ -17,9 +17,9 @@ from mi_llm.llm_options import Asking, asks_a_model
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from eval.judge import Judge, Judged
-    from eval.judge_material import Material
-    from eval.judge_trial import Trial
+    from eval.judge.judge import Judge, Judged
+    from eval.judge.material import Material
+    from eval.judge.trial import Trial
     from mi_llm.coding import Session
 
 JUDGE = "judge.json"
@@ -59,9 +59,9 @@ def judge(
     command goes on where it was stopped. Exit code 1 if something got no usable answer; what lacks
     it is marked partial.
     """
-    from eval.judge import Judge
-    from eval.judge_report import as_json, session
-    from eval.judge_trial import trials
+    from eval.judge.judge import Judge
+    from eval.judge.report import as_json, session
+    from eval.judge.trial import trials
 
     name = name.strip() or asking.endpoint.model
     material = _material(transcripts, key, seed)
@@ -84,7 +84,7 @@ def judge(
 
 
 def _material(paths: Sequence[Path], key: Path | None, seed: int) -> list[Material]:
-    from eval.judge_material import material, neutral_ids
+    from eval.judge.material import material, neutral_ids
     from eval.transcripts.collection import read_transcripts
 
     for number, path in enumerate(paths):

@@ -1,0 +1,1 @@
+"""MITI codes by a language model, whose rules are counted here and not there."""

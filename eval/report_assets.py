@@ -1,0 +1,39 @@
+"""A report's figures and tables as files for a manuscript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from eval.report_content import Content
+from eval.report_records import csv_text, records
+from eval.sweep.curves import sweep_figure
+from mi_llm import figures, files
+
+_HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
+
+
+def write_assets(
+    found: Content, drawn: Mapping[str, Figure], folder: Path, *, overwrite: bool
+) -> Sequence[str]:
+    """Write each figure as SVG and PNG (300 dpi) and each table as CSV; return the files' names.
+
+    Raises:
+        InputError: If the folder holds something and `overwrite` is not set.
+    """
+    with files.whole_folder(folder, overwrite=overwrite) as draft:
+        for name, figure in drawn.items():
+            _text(draft / f"{name}.svg", _HEAD + figures.svg(figure) + "\n")
+            (draft / f"{name}.png").write_bytes(figures.png(figure))
+        for swept in found.sweeps:
+            curve = sweep_figure(swept.sweep, swept.loss)
+            _text(draft / f"sweep_{swept.run.name}.svg", _HEAD + curve + "\n")
+        for name, lines in records(found).items():
+            _text(draft / f"{name}.csv", csv_text(lines))
+        return sorted(path.name for path in draft.iterdir())
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")

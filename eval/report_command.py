@@ -1,0 +1,66 @@
+"""The command that writes the page: `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mi_llm import files
+from mi_llm.cli import Output, Overwrite
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Folders <model>_base/predict and <model>_<variant>/predict, each with "
+            "generated_predictions.jsonl and scores.json."
+        ),
+    ],
+    output: Output,
+    language: Annotated[str, typer.Option("--lang", help="Of the page: en or zh.")] = "en",
+    with_: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            help="Also show a review's kept.funnel.json, a file of converters stats -o or of eval "
+            "miti -o; repeatable.",
+        ),
+    ] = None,
+    assets: Annotated[
+        Path | None, typer.Option(help="Folder for figures (SVG, PNG) and tables (CSV).")
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the report: base against tuned.
+
+    One self-contained HTML page, with the paper's values beside ours.
+    """
+    from eval.report import rendered
+    from eval.report_assets import write_assets
+    from eval.report_content import content
+    from eval.report_figures import drawn
+    from eval.report_more import sections
+    from eval.report_words import words
+    from eval.runs import read_run
+    from mi_llm.stamp import stamped
+
+    words(language)
+    if assets:
+        files.refuse_existing_folder(assets, overwrite=overwrite)
+    found = [read_run(folder) for folder in runs]
+    more = [section for path in with_ or [] for section in sections(path)]
+    inputs = [path for run in found for path in run.files] + list(with_ or [])
+    with stamped(output, inputs=inputs, packages=["matplotlib", "jinja2"], overwrite=overwrite) as (
+        stream,
+        details,
+    ):
+        whole = content(found)
+        stream.write(rendered(whole, language=language, more=more))
+        details.update(counts={"runs": len(found)}, language=language)
+    print(f"{output}: {len(found)} runs")
+    if assets:
+        names = write_assets(whole, drawn(whole, words(language)), assets, overwrite=overwrite)
+        print(f"{assets}: {len(names)} files, {', '.join(names)}")
