@@ -7,12 +7,12 @@ A model's blank or cut-off reply is its reply. It is kept, counted and scored li
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from eval.predictions import require_ids
 from mi_llm import alpaca, files, jsonl, validation
 from mi_llm.alpaca import AlpacaRow
 from mi_llm.door.conversation import outgoing
@@ -171,8 +171,8 @@ def questions(path: Path) -> list[Question]:
         raise InputError(
             f"{path} row {fault.row}: {fault.message}; all faults: python -m converters check"
         )
+    require_ids(path, rows)
     names = [row.get("id", f"row {number}") for number, row in enumerate(rows)]
-    _require_names(path, names)
     return [
         Question(name, dialogue, len(row["history"]), messages(row, columns), row["output"])
         for name, dialogue, row in zip(names, alpaca.dialogue_ids(rows), rows, strict=True)
@@ -271,16 +271,3 @@ def _request(question: Question) -> Request:
 
 def _refused(result: Result) -> bool:
     return isinstance(result, SetAside) and result.reason == "refused by the service"
-
-
-def _require_names(path: Path, names: Sequence[Any]) -> None:
-    strange = next((n for n, name in enumerate(names) if not isinstance(name, str)), None)
-    if strange is not None:
-        raise InputError(f"{path} row {strange}: 'id' is no text; make it one, or leave it out")
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        first, second, *_ = (number for number, name in enumerate(names) if name == twice)
-        raise InputError(
-            f"{path} row {second}: its id {twice!r} is that of row {first} too; give each row "
-            "one of its own, or none to any"
-        )

@@ -43,7 +43,7 @@ def read_rows(path: Path) -> list[AlpacaRow]:
     """Return the rows that predictions were asked for.
 
     Raises:
-        InputError: If the file is not one of valid Alpaca rows.
+        InputError: If the file is not one of valid Alpaca rows, or an id is no text or stands twice.
     """
     rows = alpaca.read_objects(path)
     columns = validation.usual_columns(rows)
@@ -54,7 +54,23 @@ def read_rows(path: Path) -> list[AlpacaRow]:
         raise InputError(
             f"{path} row {fault.row}: {fault.message}; all faults: python -m converters check"
         )
+    require_ids(path, rows)
     return rows
+
+
+def require_ids(path: Path, rows: Sequence[AlpacaRow]) -> None:
+    """Raise `InputError` if an id is no text or stands twice; rows without one are fine."""
+    first: dict[str, int] = {}
+    for number, row in enumerate(rows):
+        name = row.get("id", f"row {number}")
+        if not isinstance(name, str):
+            raise InputError(f"{path} row {number}: 'id' is no text; make it one, or leave it out")
+        if name in first:
+            raise InputError(
+                f"{path} row {number}: its id {name!r} is that of row {first[name]} too; give each "
+                "row one of its own, or none to any"
+            )
+        first[name] = number
 
 
 def match(predictions: Sequence[Prediction], rows: Sequence[AlpacaRow], *, names: str) -> None:

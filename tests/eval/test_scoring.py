@@ -83,3 +83,32 @@ def test_rows_that_cannot_be_scored_are_refused_but_a_missing_instruction_is_not
     path.write_text(json.dumps([{**ROWS[0], "output": None}]))
     with pytest.raises(InputError, match="row 0: 'output' is null"):
         read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["a#1", "a#1"], "row 1: its id 'a#1' is that of row 0 too"),
+        (["a#1", 7], "row 1: 'id' is no text"),
+    ],
+)
+def test_rows_whose_ids_cannot_tell_them_apart_are_refused(tmp_path, ids, message):
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([{**ROWS[0], "id": name} for name in ids]))
+    with pytest.raises(InputError, match=message):
+        read_rows(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"predict": "a", "la', r"p\.jsonl:2: not JSON"),
+        ('{"predict": NaN, "label": "b"}', r"p\.jsonl:2: expected"),
+        ('["a", "b"]', r"p\.jsonl:2: expected"),
+    ],
+)
+def test_a_broken_line_of_predictions_is_refused_by_its_number(tmp_path, line, message):
+    path = tmp_path / "p.jsonl"
+    path.write_text(f'{{"predict": "a", "label": "b"}}\n{line}\n')
+    with pytest.raises(InputError, match=message):
+        read_predictions(path)
