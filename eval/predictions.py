@@ -43,7 +43,7 @@ def read_rows(path: Path) -> list[AlpacaRow]:
     """Return the rows that predictions were asked for.
 
     Raises:
-        InputError: If the file is not one of valid Alpaca rows, or an id is no text or stands twice.
+        InputError: If the file is not one of valid Alpaca rows, or an id is no text or double.
     """
     rows = alpaca.read_objects(path)
     columns = validation.usual_columns(rows)

@@ -89,7 +89,7 @@ def test_rows_that_cannot_be_scored_are_refused_but_a_missing_instruction_is_not
     ("ids", "message"),
     [
         (["a#1", "a#1"], "row 1: its id 'a#1' is that of row 0 too"),
-        (["a#1", 7], "row 1: 'id' is no text"),
+        ([7, 8], "row 0: 'id' is no text"),
     ],
 )
 def test_rows_whose_ids_cannot_tell_them_apart_are_refused(tmp_path, ids, message):
