@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from eval import breakdown_command, predict_command, report_command, score_command
+from eval import breakdown_command, predict_command, score_command
 from eval.agreement import command as agreement_command
 from eval.books import command as book_command
 from eval.judge import command as judge_command
 from eval.miti import command as miti_command
+from eval.report import command as report_command
 from eval.sweep import command as sweep_command
 from eval.transcripts import command as transcripts_command
 from mi_llm import cli

@@ -32,6 +32,7 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+    "figure.constrained_layout.w_pad": 0.12,  # inches: the reader's font may be wider than ours
 }
 # Of a file with several faces matplotlib reads the first. Noto's is the Japanese one, which has the
 # simplified characters too.
@@ -90,20 +91,31 @@ def paired_bars(
         for axis, (measure, models) in zip(axes, panels.items(), strict=True):
             _bars(axis, measure, models, sides)
             _printed(axis, models, printed.get(measure, {}), paper)
+            axis.set_ylim(bottom=0)
         axes[0].set_ylabel("%")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
         return figure
 
 
-def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str) -> Figure:
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    *,
+    x: str,
+    y: str,
+    colours: Mapping[str, str],
+) -> Figure:
     """One line per name."""
     with style():
         figure = Figure(figsize=(9.6, 2.8), layout="constrained")
         axis = figure.subplots()
-        for colour, (name, points) in zip(_cycled(len(series)), series.items(), strict=True):
+        for name, points in series.items():
             axis.plot(
-                *zip(*points, strict=True), label=name, color=colour, marker=".", markersize=4
+                *zip(*points, strict=True),
+                label=name,
+                color=colours[name],
+                marker=".",
+                markersize=4,
             )
         axis.set_xlabel(x)
         axis.set_ylabel(y)
@@ -113,7 +125,11 @@ def lines(series: Mapping[str, Sequence[tuple[float, float]]], *, x: str, y: str
 
 
 def interval_lines(
-    panels: Mapping[str, Mapping[str, Sequence[Bar | None]]], ticks: Sequence[str], *, x: str
+    panels: Mapping[str, Mapping[str, Sequence[Bar | None]]],
+    ticks: Sequence[str],
+    *,
+    x: str,
+    colours: Mapping[str, str],
 ) -> Figure:
     """A panel per measure, a line with intervals per model over named places.
 
@@ -121,24 +137,30 @@ def interval_lines(
         panels: Measure -> model -> a bar for each place; percentages.
         ticks: Names of the places, same order.
         x: What the places are.
+        colours: Model -> colour.
     """
     with style():
         figure, axes = _panels(panels, ticks, x)
         for axis, models in zip(axes, panels.values(), strict=True):
             for number, (name, bars) in enumerate(models.items()):
-                colour = _cycled(len(models))[number]
+                colour = colours[name]
                 # Side by side, so that intervals can be told apart.
                 shift = (number - (len(models) - 1) / 2) * 0.5 / len(models)
                 drawn = [(at + shift, bar) for at, bar in enumerate(bars) if bar]
                 places, values = [at for at, _ in drawn], [bar.value for _, bar in drawn]
                 axis.plot(places, values, ".-", color=colour, label=name)
                 _whiskers(axis, drawn, colour)
+            axis.set_ylim(bottom=0)  # intervals may reach below, scores do not
         _legend(figure, axes[0])
         return figure
 
 
 def grouped_bars(
-    panels: Mapping[str, Mapping[str, Sequence[Bar | None]]], ticks: Sequence[str], *, x: str
+    panels: Mapping[str, Mapping[str, Sequence[Bar | None]]],
+    ticks: Sequence[str],
+    *,
+    x: str,
+    colours: Mapping[str, str],
 ) -> Figure:
     """A panel per measure, a bar per model at each named place; arguments as `interval_lines`."""
     with style():
@@ -149,8 +171,7 @@ def grouped_bars(
                 shift = (number - (len(models) - 1) / 2) * width
                 drawn = [(at + shift, bar) for at, bar in enumerate(bars) if bar]
                 places, values = [at for at, _ in drawn], [bar.value for _, bar in drawn]
-                colour = _cycled(len(models))[number]
-                axis.bar(places, values, width * 0.92, color=colour, label=name)
+                axis.bar(places, values, width * 0.92, color=colours[name], label=name)
                 _whiskers(axis, drawn, "#333333")
             axis.set_ylim(bottom=0)
         _legend(figure, axes[0])
@@ -228,7 +249,9 @@ def _whiskers(axis: Axes, drawn: Sequence[tuple[float, Bar]], colour: str) -> No
 
 def _legend(figure: Figure, axis: Axes) -> None:
     handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    # Two lines at most, filled column by column: a base model stands over its tuned one.
+    columns = len(labels) if len(labels) < 4 else (len(labels) + 1) // 2
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False)
 
 
 def _bars(
@@ -248,7 +271,6 @@ def _bars(
     axis.set_xticks(range(len(models)), [name.replace("_", "\n") for name in models], fontsize=8)
     axis.yaxis.set_major_locator(MaxNLocator(nbins=6))
     axis.grid(axis="y", color=GRID)
-    axis.set_ylim(bottom=0)
 
 
 def _printed(
@@ -268,5 +290,7 @@ def _printed(
         axis.plot(*zip(*marks, strict=True), "D", label=label, **marker)
 
 
-def _cycled(count: int) -> list[str]:
-    return [COLOURS[number % len(COLOURS)] for number in range(count)]
+def tint(colour: str) -> str:
+    """A colour halfway to white, for the base model of the tuned one that has the colour."""
+    parts = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{(part + 255) // 2:02x}" for part in parts)

@@ -2,60 +2,53 @@
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eval.similarity import MEASURES
 from eval.sweep.sweep import Point, Sweep
+from mi_llm import figures
 
 _NAMES = {"bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 _LOSSES = {"loss": "training loss", "eval_loss": "validation loss"}
 _COLOURS = ("#1f6f8b", "#d98e04", "#6b4c9a", "#3d8b37")
 _LOSS_COLOURS = {"loss": "#555555", "eval_loss": "#c0392b"}
-_GRID = "#e5e8eb"
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "mi-llm",  # the same figure gives the same bytes
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
+Words = Callable[[str], str]
 
 
 def sweep_figure(sweep: Sweep, loss: Mapping[str, Sequence[tuple[float, float]]]) -> str:
+    """`sweep_drawing` as an `<svg>` element whose text stays text."""
+    return figures.svg(sweep_drawing(sweep, loss))
+
+
+def sweep_drawing(
+    sweep: Sweep, loss: Mapping[str, Sequence[tuple[float, float]]], words: Words = str
+) -> Figure:
     """Draw all measures with their intervals by step, the best ringed, and the loss under them.
 
     Args:
         sweep: The scores.
         loss: As `eval.sweep.sweep.training_loss` gives it; may be empty, and then is not drawn.
-
-    Returns:
-        An `<svg>` element whose text stays text.
+        words: Those to write for the English ones.
     """
     heights = (3, 1.4) if loss else (3,)
-    with rc_context(_STYLE):
+    with figures.style():
         figure = Figure(figsize=(9.6, 1.3 * sum(heights)), layout="constrained")
         axes = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)
         upper, *lower = axes[:, 0]
-        _draw_scores(upper, sweep)
+        _draw_scores(upper, sweep, words)
         for axis in lower:
-            _draw_loss(axis, loss)
+            _draw_loss(axis, loss, words)
         bottom = axes[-1, 0]
-        bottom.set_xlabel("optimizer step")
+        bottom.set_xlabel(words("optimizer step"))
         bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
-        return _svg(figure)
+        return figure
 
 
-def _draw_scores(axis: Axes, sweep: Sweep) -> None:
+def _draw_scores(axis: Axes, sweep: Sweep, words: Words) -> None:
     steps = [one.step for one in sweep.points]
     span = max(steps) - min(steps) or 1
     for number, (measure, colour) in enumerate(zip(MEASURES, _COLOURS, strict=True)):
@@ -70,10 +63,10 @@ def _draw_scores(axis: Axes, sweep: Sweep) -> None:
             best = sweep.points.index(sweep.best)
             ring = (places[best], means[best], colour)
     place, mean, colour = ring
-    label = f"best by {_NAMES[sweep.measure]}"
+    label = words("best by {measure}").format(measure=_NAMES[sweep.measure])
     axis.plot([place], [mean], "o", color=colour, markersize=12, fillstyle="none", label=label)
-    axis.set_ylabel("score (%)")
-    axis.grid(axis="y", color=_GRID)
+    axis.set_ylabel(words("score (%)"))
+    axis.grid(axis="y", color=figures.GRID)
     axis.legend(frameon=False, ncols=5, loc="lower left", bbox_to_anchor=(0, 1))
 
 
@@ -83,19 +76,12 @@ def _draw_interval(axis: Axes, place: float, point: Point, measure: str, colour:
         axis.plot([place, place], [one.low, one.high], color=colour, linewidth=1.2)
 
 
-def _draw_loss(axis: Axes, loss: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def _draw_loss(axis: Axes, loss: Mapping[str, Sequence[tuple[float, float]]], words: Words) -> None:
     for key, points in loss.items():
         colour = _LOSS_COLOURS[key]
-        axis.plot(*zip(*points, strict=True), ".-", color=colour, label=_LOSSES[key], markersize=3)
-    axis.set_ylabel("nats per token")
-    axis.grid(axis="y", color=_GRID)
+        axis.plot(
+            *zip(*points, strict=True), ".-", color=colour, label=words(_LOSSES[key]), markersize=3
+        )
+    axis.set_ylabel(words("nats per token"))
+    axis.grid(axis="y", color=figures.GRID)
     axis.legend(frameon=False)
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    opening, rest = text[text.index("<svg") :].split(">", 1)
-    # The viewBox stays and the fixed size goes, so that the figure scales with the page.
-    return re.sub(r' (width|height)="[^"]*"', "", opening) + ">" + rest

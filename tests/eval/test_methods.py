@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from eval.methods import methods
+from eval.report.methods import methods
 
 
 def run(name, tmp_path, **stamps):
@@ -46,18 +46,19 @@ def facts(items, number):
     return [(fact.label, fact.value, fact.runs) for fact in item.facts]
 
 
+SETTINGS = {
+    "model_name_or_path": "zai/glm",
+    "model_revision": "main",
+    "template": "glm4",
+    "do_sample": False,
+    "max_new_tokens": 200,
+    "hf_hub_token": "hf_secret",
+}
 PREDICTED = {
     "written": "2026-11-20T10:08:35+00:00",
     "versions": {"llamafactory": "0.9.3", "torch": "2.8.0"},
     "commit": "f00",
-    "settings": {
-        "model_name_or_path": "zai/glm",
-        "model_revision": "main",
-        "template": "glm4",
-        "do_sample": False,
-        "max_new_tokens": 200,
-        "hf_hub_token": "hf_secret",
-    },
+    "settings": SETTINGS,
 }
 TRAINED = {
     "versions": {"peft": "0.15.2"},
@@ -81,7 +82,7 @@ def test_what_no_stamp_holds_is_not_recorded(found, tmp_path):
 
 def test_the_items_say_what_the_stamps_hold(found, tmp_path):
     base = run("glm4_base", tmp_path, prediction=PREDICTED)
-    adapter = {**PREDICTED["settings"], "adapter_name_or_path": "saves/glm4_lora"}
+    adapter = {**SETTINGS, "adapter_name_or_path": "saves/glm4_lora"}
     tuned = run(
         "glm4_lora", tmp_path, prediction={**PREDICTED, "settings": adapter}, training=TRAINED
     )

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eval.report import page
+from eval.report.page import page
 from eval.runs import read_run, same_rows
 from mi_llm.errors import InputError
 from tests.pipeline.llamafactory import module
@@ -66,6 +66,14 @@ def test_a_run_without_scores_or_with_rows_changed_since_is_refused(saved, tmp_p
         read_run(folder)
     (folder / "scores.json").unlink()
     with pytest.raises(InputError, match=r"no scores\.json; run python -m eval score"):
+        read_run(folder)
+
+
+def test_scores_of_other_predictions_are_refused(saved):
+    folder = saved("glm4_base", ["嗯。", "好。", "是。"])
+    path = folder / "generated_predictions.jsonl"
+    path.write_text(path.read_text().replace("嗯", "哦"))
+    with pytest.raises(InputError, match=r"generated_predictions\.jsonl: has changed since"):
         read_run(folder)
 
 

@@ -38,12 +38,12 @@ def report(
 
     One self-contained HTML page, with the paper's values beside ours.
     """
-    from eval.report import rendered
-    from eval.report_assets import write_assets
-    from eval.report_content import content
-    from eval.report_figures import drawn
-    from eval.report_more import sections
-    from eval.report_words import words
+    from eval.report.assets import write_assets
+    from eval.report.content import content
+    from eval.report.figures import drawn
+    from eval.report.more import sections
+    from eval.report.page import rendered
+    from eval.report.words import words
     from eval.runs import read_run
     from mi_llm.stamp import stamped
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from eval.report_content import Content
-from eval.report_records import csv_text, records
-from eval.sweep.curves import sweep_figure
+from eval.report.content import Content
+from eval.report.records import csv_text, records
 from mi_llm import figures, files
 
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -27,9 +26,6 @@ def write_assets(
         for name, figure in drawn.items():
             _text(draft / f"{name}.svg", _HEAD + figures.svg(figure) + "\n")
             (draft / f"{name}.png").write_bytes(figures.png(figure))
-        for swept in found.sweeps:
-            curve = sweep_figure(swept.sweep, swept.loss)
-            _text(draft / f"sweep_{swept.run.name}.svg", _HEAD + curve + "\n")
         for name, lines in records(found).items():
             _text(draft / f"{name}.csv", csv_text(lines))
         return sorted(path.name for path in draft.iterdir())

@@ -10,7 +10,7 @@ from typing import Any
 from eval.breakdown import Breakdown, breakdown
 from eval.comparison import Family
 from eval.predictions import match, read_rows
-from eval.report_pairs import families
+from eval.report.pairs import families
 from eval.runs import Run, same_rows
 from eval.similarity import MEASURES, Similarity
 from eval.sweep.sweep import AgainstLast, Point, Sweep, training_loss

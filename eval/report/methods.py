@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from eval.report_content import Content
+from eval.report.content import Content
+from eval.report.records import interval_method
 from eval.runs import Run
 from mi_llm import files, jsonl
 from mi_llm.alpaca import AlpacaRow
@@ -133,14 +134,11 @@ def _sample(found: Content) -> Iterator[Fact]:
 
 
 def _analysis(found: Content) -> Iterator[Fact]:
-    methods_used = dict.fromkeys(
-        str(one.get("method") or run.scores.get("interval", {}).get("method"))
-        for run in found.runs
-        for one in run.scores["scores"]
-    )
+    ways = {interval_method(run, one): None for run in found.runs for one in run.scores["scores"]}
+    known = ", ".join(filter(None, ways))
+    resamples = f"{RESAMPLES:,} resamples"
     yield Fact(
-        "intervals",
-        f"{LEVEL:.0%}, over dialogues: {', '.join(methods_used)}; {RESAMPLES:,} resamples",
+        "intervals", None if not known else f"{LEVEL:.0%}, over dialogues: {known}; {resamples}"
     )
     if found.families:
         count = len(found.families[0].pairs)

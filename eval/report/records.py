@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eval.breakdown import Breakdown
-from eval.report_content import Content
+from eval.report.content import Content
 from eval.runs import Run
 from eval.similarity import MEASURES
 from mi_llm.paper import PAPER_BLEU4
@@ -51,7 +51,8 @@ def printed(run: Run) -> float | None:
 
 def interval_method(run: Run, one: Mapping[str, Any]) -> str | None:
     """How an interval was made; scores of earlier versions say it once for all."""
-    return one.get("method") or run.scores.get("interval", {}).get("method")
+    method: str | None = one.get("method") or run.scores.get("interval", {}).get("method")
+    return method
 
 
 def _scores(run: Run) -> Iterator[Record]:

@@ -9,16 +9,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import mi_llm
-from eval.methods import FOR_THE_AUTHORS, methods
-from eval.report_content import NAMES, Content, Swept, content
-from eval.report_examples import VIEWS, examples
-from eval.report_figures import drawn
-from eval.report_more import Section
-from eval.report_records import interval_method, printed
-from eval.report_words import words
+from eval.report.content import NAMES, Content, Swept, content
+from eval.report.examples import VIEWS, examples
+from eval.report.figures import drawn
+from eval.report.methods import FOR_THE_AUTHORS, methods
+from eval.report.more import Section
+from eval.report.records import interval_method, printed
+from eval.report.words import words
 from eval.runs import Run
 from eval.similarity import MEASURES
-from eval.sweep.curves import sweep_figure
 from mi_llm import figures
 from mi_llm.paper import PAPER_BLEU4
 from mi_llm.statistics import FEW
@@ -49,7 +48,7 @@ def rendered(found: Content, *, language: str, more: Sequence[Section] = ()) -> 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("page.html.j2").render(
         t=t,
         signed=_signed,
         few=FEW,
@@ -110,7 +109,6 @@ def _intervals(found: Content) -> dict[str, str]:
 def _sweep(swept: Swept) -> dict[str, Any]:
     return {
         "run": swept.run,
-        "figure": sweep_figure(swept.sweep, swept.loss),
         "sweep": swept.sweep,
         "caution": swept.facts.get("caution"),
     }

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from eval.report_content import Content
+from eval.report.content import Content
 from eval.runs import Run
 
 SHOWN = 10

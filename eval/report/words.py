@@ -11,7 +11,7 @@ import yaml
 from mi_llm import files
 from mi_llm.errors import InputError
 
-_FILE = Path(__file__).with_name("report_words.yaml")
+_FILE = Path(__file__).with_name("words.yaml")
 
 
 def words(language: str) -> Callable[[str], str]:

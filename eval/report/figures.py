@@ -8,8 +8,9 @@ from itertools import cycle
 from matplotlib.figure import Figure
 
 from eval.breakdown import Breakdown, Group
-from eval.report_content import NAMES, Content
+from eval.report.content import NAMES, Content
 from eval.runs import Run
+from eval.sweep.curves import sweep_drawing
 from mi_llm import figures
 from mi_llm.figures import Bar
 from mi_llm.paper import PAPER_BLEU4
@@ -44,6 +45,8 @@ def drawn(found: Content, t: Words) -> dict[str, Figure]:
     if series:
         labels = {"x": t("optimizer step"), "y": t("nats per token")}
         made["loss"] = figures.lines(series, **labels, colours=colours)
+    for swept in found.sweeps:
+        made[f"sweep_{swept.run.name}"] = sweep_drawing(swept.sweep, swept.loss, t)
     return made
 
 
@@ -107,7 +110,7 @@ def _places(
 ) -> tuple[list[str], dict[str, dict[str, list[Bar | None]]]]:
     """Groups are of the same rows in every model, so that one model's names are those of all."""
     ticks = [group.name for group in groups(next(iter(looks.values())))]
-    panels = {
+    panels: dict[str, dict[str, list[Bar | None]]] = {
         NAMES[measure]: {
             name: [_bar(group.scores[measure]) for group in groups(look)]
             for name, look in looks.items()
