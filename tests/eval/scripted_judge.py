@@ -1,7 +1,4 @@
-"""A judge that knows the code of every sentence in the tests, and the command `judge` by itself.
-
-Run as a program (`python -m tests.eval.scripted_judge judge ...`) it is the command.
-"""
+"""A judge that knows the code of every sentence in the tests, and the command `judge`."""
 
 from __future__ import annotations
 
@@ -16,9 +13,7 @@ from typing import Any
 
 import prompts
 from eval.judge import perturbations
-from eval.judge.command import judge
 from eval.judge.requests import GLOBAL_PROMPTS, PROMPTS
-from mi_llm import cli
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
 from tests.llm_server import LLMServer, Received
 
@@ -154,7 +149,7 @@ def run(server: LLMServer, *words: object) -> Any:
     where = ["--base-url", server.base_url, "--model", "tester", "--concurrency", 1]
     hidden = ("OPENAI_API_KEY", "MI_LLM_MODEL", "MI_LLM_BASE_URL")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    program = [sys.executable, "-W", "error", "-m", "tests.eval.scripted_judge", "judge"]
+    program = [sys.executable, "-W", "error", "-m", "eval", "judge"]
     return subprocess.run(
         [*program, *map(str, (*where, *words))],
         cwd=ROOT,
@@ -164,11 +159,3 @@ def run(server: LLMServer, *words: object) -> Any:
         check=False,
         timeout=120,
     )
-
-
-app = cli.command_group("Judge.")
-app.callback()(lambda: None)  # else typer drops the command's name
-app.command()(judge)
-
-if __name__ == "__main__":
-    cli.run(app)

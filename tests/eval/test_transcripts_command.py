@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
-from tests.eval.transcripts_driver import run
+from tests.eval.transcripts_run import run
 
 
 def sessions(path: Path, **counts: int) -> Path:

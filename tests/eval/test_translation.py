@@ -13,7 +13,7 @@ import prompts
 from eval.transcripts import translation
 from eval.transcripts.translation import Translation, fault
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
-from tests.eval.transcripts_driver import KEY, ROOT, command, environment, run
+from tests.eval.transcripts_run import KEY, ROOT, command, environment, run
 from tests.llm_server import NOT_JSON, LLMServer, Received, Reply, with_latency
 
 FACTS = {"source": "real_high", "quality": "high"}

@@ -1,4 +1,4 @@
-"""The command `transcripts` by itself: `python -m tests.eval.transcripts_driver`."""
+"""The command `transcripts`, as typed."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from eval.transcripts.command import transcripts
-from mi_llm import cli
-
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-test-not-to-be-seen"
 
-app = cli.command_group("Transcripts.")
-app.callback()(lambda: None)  # else typer drops the command's name
-app.command()(transcripts)
-
 
 def command(*words: object) -> list[str]:
-    program = [sys.executable, "-W", "error", "-m", "tests.eval.transcripts_driver"]
+    program = [sys.executable, "-W", "error", "-m", "eval"]
     return [*program, "transcripts", *map(str, words)]
 
 
@@ -40,7 +33,3 @@ def run(*words: object) -> Any:
         check=False,
         timeout=120,
     )
-
-
-if __name__ == "__main__":
-    cli.run(app)
