@@ -42,7 +42,10 @@ results = ask_all(requests, endpoint, Path(ledger), progress=False)
 good = sum(isinstance(result, Answer) for result in results)
 seconds = time.monotonic() - start
 used = resource.getrusage(resource.RUSAGE_SELF)
-print(good, seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+# Not ru_maxrss: that of a child begins at its parent's. This is in kB.
+status = Path("/proc/self/status").read_text()
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+print(good, seconds, used.ru_utime + used.ru_stime, peak)
 """
 
 
