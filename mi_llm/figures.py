@@ -32,6 +32,8 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
+}
+_ROOM: Any = {
     "figure.constrained_layout.w_pad": 0.12,  # inches: the reader's font may be wider than ours
 }
 # Of a file with several faces matplotlib reads the first. Noto's is the Japanese one, which has the
@@ -64,7 +66,7 @@ def style() -> Iterator[None]:
     """Matplotlib as all figures here want it, for drawing and for saving."""
     chinese = chinese_font()
     family = ["sans-serif", chinese] if chinese else ["sans-serif"]
-    with rc_context({**STYLE, "font.family": family}), warnings.catch_warnings():
+    with rc_context({**STYLE, **_ROOM, "font.family": family}), warnings.catch_warnings():
         # What this machine's fonts lack, those of the SVG's reader have.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         yield

@@ -175,8 +175,7 @@ def _counts(paths: list[Path], config: dict[str, Any]) -> dict[str, int]:
 
 
 def _refuse_full_disk(output: Path, needed: int) -> None:
-    parent = next(folder for folder in output.resolve().parents if folder.exists())
-    free = shutil.disk_usage(parent).free
+    free = files.free_bytes(output)
     if free < needed:
         raise InputError(
             f"{output}: needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; make room"

@@ -7,46 +7,25 @@ here; without one, corpora with names that no font can draw are numbered.
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from matplotlib import font_manager, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from converters.screening.rubric import MAXIMA, TOTAL
 from mi_llm.errors import InputError
+from mi_llm.figures import STYLE, chinese_font
 from mi_llm.statistics import Estimate
 
 Format = Literal["svg", "png"]
 Means = Mapping[str, Estimate]
 
-# Of a file with several faces matplotlib reads the first. Noto's is the Japanese one, which has the
-# simplified characters too.
-CHINESE_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Source Han Sans SC",
-    "Microsoft YaHei",
-    "PingFang SC",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "SimHei",
-)
-_FONT_FILES = re.compile("NotoSansCJK-R|SourceHanSans|msyh|PingFang|wqy|simhei", re.IGNORECASE)
 _COLOURS = ("#1f6f8b", "#d98e04", "#6b4c9a", "#3d8b37", "#c0392b", "#9aa5b1", "#555555")
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "mi-llm",  # the same figure gives the same bytes
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-}
 _BARS_WIDTH = 0.82  # of the room that a criterion has
 _MOST_NUMBERS = 6  # corpora; with more, the numbers above the bars would run into each other
 
@@ -86,11 +65,11 @@ def drawing(corpora: Mapping[str, Means], kind: Format) -> Drawing:
         kind: The file's format.
     """
     beyond = _beyond_ascii(list(corpora)) if kind == "png" else ()
-    installed = _chinese_font() if beyond else None
+    installed = chinese_font() if beyond else None
     numbered = () if installed else beyond
     labels = {name: _label(name, number, numbered) for number, name in enumerate(corpora, start=1)}
     fonts = ["DejaVu Sans", installed] if installed else ["sans-serif"]
-    style = {**_STYLE, "font.family": fonts}
+    style = {**STYLE, "font.family": fonts}
     with rc_context(style), warnings.catch_warnings():
         # What this machine's fonts lack, those of the SVG's reader have; a PNG has it numbered.
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
@@ -150,22 +129,6 @@ def _saved(figure: Figure, kind: Format) -> bytes:
     metadata = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     figure.savefig(buffer, format=kind, dpi=300, metadata=metadata)
     return buffer.getvalue()
-
-
-def _chinese_font() -> str | None:
-    """The name of a font that draws Chinese; None if there is none."""
-    if found := _known_font():
-        return found
-    # matplotlib remembers the fonts that there were when it ran first; one may be new.
-    for path in font_manager.findSystemFonts():
-        if _FONT_FILES.search(Path(path).name):
-            font_manager.fontManager.addfont(path)
-    return _known_font()
-
-
-def _known_font() -> str | None:
-    known = {font.name for font in font_manager.fontManager.ttflist}
-    return next((name for name in CHINESE_FONTS if name in known), None)
 
 
 def _beyond_ascii(names: Sequence[str]) -> tuple[str, ...]:

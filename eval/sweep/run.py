@@ -21,7 +21,7 @@ from eval.predictions import read_rows
 from eval.sweep.sweep import Candidate
 from mi_llm import files, jsonl
 from mi_llm.errors import InputError
-from mi_llm.recipe import DATASET_INFO, Recipe, load_recipe, read_dataset_info
+from mi_llm.recipe import DATASET_INFO, Recipe, is_secret, load_recipe, read_dataset_info
 from mi_llm.runs.run import stamp_run
 
 RECIPES = Path("configs/predict")
@@ -29,7 +29,6 @@ PREDICTIONS = "generated_predictions.jsonl"
 LOG = "predict.log"
 _MADE_FROM = "made_from.json"
 _SET_HERE = ("adapter_name_or_path", "output_dir")
-_SECRETS = ("token", "_key")  # hf_hub_token, swanlab_api_key, ...: they shape no reply
 # The exception that a traceback ends with; what torchrun says of its workers comes after it.
 _ERROR = re.compile(r"^(?:\[rank\d+\]: *)?([\w.]*(?:Error|Exception)\b: .*)", re.MULTILINE)
 _OF_THE_LAUNCHER = ("ChildFailedError", "CalledProcessError")
@@ -64,7 +63,7 @@ class Job:
         settings = {
             key: value
             for key, value in recipe.settings.items()
-            if key not in _SET_HERE and not key.endswith(_SECRETS)
+            if key not in _SET_HERE and not is_secret(key)
         }
         columns = [asdict(one.columns) for one in recipe.datasets().values()]
         made_from = {
@@ -99,7 +98,7 @@ def job(
         key = word.partition("=")[0]
         if key in _SET_HERE:
             raise InputError(f"{word!r}: a sweep sets this for every checkpoint; leave it out")
-        if key.endswith(_SECRETS):  # stamps hold the command as it was typed
+        if is_secret(key):  # stamps hold the command as it was typed
             raise InputError(f"{key}: a secret is not typed; set it in the environment (HF_TOKEN)")
     found = load_recipe(path, overrides)
     if found.trains or not found.settings.get("do_predict"):

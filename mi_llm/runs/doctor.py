@@ -20,10 +20,6 @@ from mi_llm.runs.rendering import load_rendering
 _PYTHON = ((3, 11), (3, 13))  # from, to below: what pyproject.toml and the pins allow
 _ROOM = 20e9  # bytes: one base model of 7 to 9 billion weights in bfloat16, about 18 GB, and data
 _LEAST = 1e9  # bytes: rows, adapters and reports
-_FONTS = (
-    "Noto Sans CJK SC", "Noto Serif CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei", "Microsoft YaHei", "SimHei", "PingFang SC", "Heiti SC",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -163,10 +159,9 @@ def _tokenizer(base: Base) -> Line:
 
 
 def _fonts() -> Line:
-    from matplotlib import font_manager
+    from mi_llm.figures import chinese_font
 
-    there = {font.name for font in font_manager.fontManager.ttflist}
-    found = next((name for name in _FONTS if name in there), None)
+    found = chinese_font()
     if found:
         return Line("ok", "fonts", found)
     return Line(

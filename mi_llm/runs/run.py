@@ -9,7 +9,7 @@ from typing import Any
 
 from mi_llm import jsonl
 from mi_llm.errors import InputError
-from mi_llm.recipe import Recipe
+from mi_llm.recipe import Recipe, is_secret
 from mi_llm.stamp import stamp_path, write_stamp
 
 _PACKAGES = ("llamafactory", "transformers", "peft", "torch")
@@ -28,7 +28,7 @@ def stamp_run(recipe: Recipe) -> Path:
     if not (output / "all_results.json").is_file():
         raise InputError(f"{output}: no all_results.json; the run has not finished there")
     inputs = [recipe.path, *(dataset.path for dataset in recipe.datasets().values())]
-    overrides = [word for word in recipe.overrides if not _secret(word.partition("=")[0])]
+    overrides = [word for word in recipe.overrides if not is_secret(word.partition("=")[0])]
     settings = json.loads(json.dumps(recipe.settings, default=str))
     write_stamp(
         output,
@@ -37,15 +37,10 @@ def stamp_run(recipe: Recipe) -> Path:
         packages=_PACKAGES,
         command=shlex.join(["llamafactory-cli", "train", str(recipe.path), *overrides]),
         overrides=overrides,
-        settings={key: value for key, value in settings.items() if not _secret(key)},
+        settings={key: value for key, value in settings.items() if not is_secret(key)},
         model=_model_stamp(recipe),
     )
     return stamp_path(output)
-
-
-def _secret(key: str) -> bool:
-    """Whether a setting of LLaMA-Factory holds a secret: hf_hub_token, swanlab_api_key, ..."""
-    return key.endswith(("token", "_key"))
 
 
 def _model_stamp(recipe: Recipe) -> Any:

@@ -17,6 +17,7 @@ from converters.screening.rubric import MAXIMA, RUBRIC
 from converters.screening.screen import Corpus, Judged, corpora
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
 from mi_llm.errors import InputError
+from mi_llm.figures import chinese_font
 from mi_llm.statistics import ONE_CLUSTER, T_BASED, Estimate
 
 TURNS = (Turn("client", "我睡不好。"), Turn("counselor", "睡不好很难熬。"))
@@ -216,7 +217,7 @@ def test_the_svg_keeps_names_and_means_as_text():
 
 
 def test_the_png_numbers_names_that_no_font_here_can_draw(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(corpus_figure, "CHINESE_FONTS", ())
+    monkeypatch.setattr(corpus_figure, "chinese_font", lambda: None)
     drawn_ = drawing(CORPORA, "png")
     assert drawn_.data.startswith(b"\x89PNG\r\n\x1a\n")
     assert struct.unpack(">II", drawn_.data[16:24]) == (2880, 1260)  # 9.6 x 4.2 inches at 300 dpi
@@ -224,7 +225,7 @@ def test_the_png_numbers_names_that_no_font_here_can_draw(monkeypatch: pytest.Mo
 
 
 def test_the_png_draws_chinese_names_where_a_font_can():
-    if corpus_figure._chinese_font() is None:
+    if chinese_font() is None:
         pytest.skip("no font here draws Chinese")
     drawn_ = drawing({"心声": means(0.8)}, "png")
     assert drawn_.numbered == ()
