@@ -36,6 +36,10 @@ demo: $(READY)  ## From sample dialogues to a report with tiny stand-in models (
 data: $(READY)  ## Transcribe corpora into MI rows: SOURCES=FORMAT:PATH MODEL=NAME; see data.mk
 	@$(MAKE) --no-print-directory -f data.mk VENV=$(VENV)
 
+.PHONY: miti
+miti: $(READY)  ## From sessions to MITI tables and a report: TRANSCRIPTS=FILES RATERS="R1 R2"; see miti.mk
+	@$(MAKE) --no-print-directory -f miti.mk VENV=$(VENV)
+
 .PHONY: doctor
 doctor: $(READY)  ## What is installed, GPU, hub, disk: a line each, with the remedy
 	@$(BIN)/python -m mi_llm doctor --pins $(CONSTRAINTS)

@@ -10,8 +10,11 @@ Nothing whose answer the ledger holds is asked again, whatever happened in betwe
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 
 from mi_llm.door import conversation
 from mi_llm.door.conversation import Answer, Message, Request, SetAside, Tally
@@ -69,13 +72,13 @@ def ask_all(
         door = Door(endpoint, ledger, again=again, tally=tally)
         runner.run(door.__aenter__())
         tasks: set[_Task] = set()
-        try:
-            for result in _results(runner, door, iter(requests), tasks):
-                shown.update(door.tally)
-                yield result
-        finally:
-            _end_step(runner.get_loop())
-            runner.run(_leave(door, tasks))
+        with _interrupts(runner.get_loop()) as interrupted:
+            try:
+                for result in _results(runner, door, iter(requests), tasks, interrupted):
+                    shown.update(door.tally)
+                    yield result
+            finally:
+                runner.run(_leave(door, tasks))
 
 
 def _results(
@@ -83,6 +86,7 @@ def _results(
     door: Door,
     requests: Iterator[Request],
     tasks: set[_Task],
+    interrupted: asyncio.Event,
 ) -> Iterator[Answer | SetAside]:
     """Keep the door busy and yield what is done; at the end raise what ended it, if anything."""
     end: Exception | None = None
@@ -97,7 +101,10 @@ def _results(
                 more, end = False, error
             else:
                 tasks.add(runner.get_loop().create_task(door.ask(request)))
-        for task in runner.run(_some(tasks)):
+        done = runner.run(_some(tasks, interrupted))
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        for task in done:
             tasks.discard(task)
             try:
                 result = task.result()
@@ -109,20 +116,34 @@ def _results(
         raise end
 
 
-async def _some(
-    tasks: set[_Task],
-) -> set[_Task]:
-    """Those that are done, as soon as one is."""
+async def _some(tasks: set[_Task], interrupted: asyncio.Event) -> set[_Task]:
+    """Those that are done, as soon as one is; none if Ctrl-C came first."""
     if not tasks:
         return set()
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    return done
+    ctrl_c = asyncio.ensure_future(interrupted.wait())
+    await asyncio.wait({*tasks, ctrl_c}, return_when=asyncio.FIRST_COMPLETED)
+    ctrl_c.cancel()
+    return {task for task in tasks if task.done()}
 
 
-def _end_step(loop: asyncio.AbstractEventLoop) -> None:
-    """Let a loop end the step that Ctrl-C may have cut off, or it would cut off the next one."""
-    loop.call_soon(loop.stop)
-    loop.run_forever()
+@contextmanager
+def _interrupts(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Event]:
+    """An event that Ctrl-C sets, between two steps of the loop.
+
+    Python's own handler would break into whatever step is running; what that leaves half done, in
+    a connection say, then fails when it is closed.
+    """
+    interrupted = asyncio.Event()
+    if current_thread() is not main_thread():  # signals are the main thread's
+        yield interrupted
+        return
+    before = signal.getsignal(signal.SIGINT)
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    try:
+        yield interrupted
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        signal.signal(signal.SIGINT, before)
 
 
 async def _leave(door: Door, tasks: set[_Task]) -> None:

@@ -30,8 +30,10 @@ def miti(
     output: Output,
     key: Key = None,
     transcripts: Annotated[
-        Path | None,
-        typer.Option(help="Transcripts, for Tables 4 and 5, and for sources if there is no key."),
+        list[Path] | None,
+        typer.Option(
+            help="Transcripts, for Tables 4 and 5, and for sources if there is no key; repeatable."
+        ),
     ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -51,10 +53,10 @@ def miti(
     for path in beside:
         files.refuse_existing(path, overwrite=overwrite)
     sessions = read_codings(codes)
-    texts = _transcripts(transcripts)
+    texts = _transcripts(transcripts or [])
     known = origins(sessions, read_key(key) if key else None, texts)
     found = report(sessions, {name: one.source for name, one in known.items()}, seed=seed)
-    inputs = [*coded_files(codes), *(path for path in (key, transcripts) if path)]
+    inputs = [*coded_files(codes), *([key] if key else []), *(transcripts or [])]
     page = _page(found, _coded_texts(sessions, known, texts))
     with ExitStack() as stack:
         stream, details = stack.enter_context(
@@ -71,10 +73,10 @@ def miti(
     print(f"{output}, {beside[0].name}, {beside[1].name}: {told}{left}")
 
 
-def _transcripts(path: Path | None) -> dict[str, Dialogue] | None:
+def _transcripts(paths: Sequence[Path]) -> dict[str, Dialogue] | None:
     from eval.transcripts.collection import read_transcripts
 
-    return {one.id: one for one in read_transcripts(path)} if path else None
+    return {one.id: one for path in paths for one in read_transcripts(path)} or None
 
 
 def _coded_texts(

@@ -9,17 +9,18 @@ import typer
 
 from mi_llm import files
 from mi_llm.cli import Output, Overwrite
+from mi_llm.errors import InputError
 
 
 def report(
+    output: Output,
     runs: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             help="Folders <model>_base/predict and <model>_<variant>/predict, each with "
-            "generated_predictions.jsonl and scores.json."
+            "generated_predictions.jsonl and scores.json; none for tables of --with alone."
         ),
-    ],
-    output: Output,
+    ] = None,
     language: Annotated[str, typer.Option("--lang", help="Of the page: en or zh.")] = "en",
     with_: Annotated[
         list[Path] | None,
@@ -36,18 +37,22 @@ def report(
 ) -> None:
     """Write the report: base against tuned.
 
-    One self-contained HTML page, with the paper's values beside ours.
+    One self-contained HTML page, with the paper's values beside ours. Without runs it shows what
+    --with names: the MITI tables of sessions, say.
     """
     from eval.report.assets import write_assets
     from eval.report.content import content
     from eval.report.figures import drawn
     from eval.report.more import sections
-    from eval.report.page import rendered
+    from eval.report.page import rendered, tables_page
     from eval.report.words import words
     from eval.runs import read_run
     from mi_llm.stamp import stamped
 
     words(language)
+    runs = runs or []
+    if not runs and (assets or not with_):
+        raise InputError("no run to report; without runs only tables of --with can be shown")
     if assets:
         files.refuse_existing_folder(assets, overwrite=overwrite)
     found = [read_run(folder) for folder in runs]
@@ -57,10 +62,14 @@ def report(
         stream,
         details,
     ):
-        whole = content(found)
-        stream.write(rendered(whole, language=language, more=more))
+        whole = content(found) if found else None
+        stream.write(
+            rendered(whole, language=language, more=more)
+            if whole
+            else tables_page(more, language=language)
+        )
         details.update(counts={"runs": len(found)}, language=language)
-    print(f"{output}: {len(found)} runs")
-    if assets:
+    print(f"{output}: {len(found)} runs, {len(more)} further tables")
+    if assets and whole:
         names = write_assets(whole, drawn(whole, words(language)), assets, overwrite=overwrite)
         print(f"{assets}: {len(names)} files, {', '.join(names)}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 import mi_llm
 from eval.report.content import NAMES, Content, Swept, content
@@ -41,14 +41,7 @@ def rendered(found: Content, *, language: str, more: Sequence[Section] = ()) -> 
         more: Tables of other commands.
     """
     t = words(language)
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return _template("page.html.j2").render(
         t=t,
         signed=_signed,
         few=FEW,
@@ -69,6 +62,29 @@ def rendered(found: Content, *, language: str, more: Sequence[Section] = ()) -> 
         more=more,
         paper=PAPER_BLEU4,
     )
+
+
+def tables_page(more: Sequence[Section], *, language: str) -> str:
+    """The page of a study that has coded sessions and no predictions.
+
+    Args:
+        more: Tables of other commands, at least one.
+        language: Of the page's own words, `en` or `zh`.
+    """
+    return _template("sessions.html.j2").render(
+        t=words(language), language=language, version=mi_llm.__version__, more=more
+    )
+
+
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def _signed(value: float) -> str:
