@@ -29,7 +29,7 @@ $(OUT)/books/key.json: $(TRANSCRIPTS)
 	$(PY) -m eval book $(TRANSCRIPTS) -o $(@D) $(RATERS:%=--rater %) --seed $(SEED) --lang $(LANGUAGE)
 
 $(OUT)/codes/codes.csv: $(OUT)/books/key.json $(wildcard $(OUT)/books/*.xlsx)
-	@$(PY) -m eval codes $(OUT)/books/*.xlsx -o $(@D) --key $< --overwrite || { echo "Have the books in $(<D) filled in, then run the same command again." >&2; exit 1; }
+	$(PY) -m eval codes $(OUT)/books/*.xlsx -o $(@D) --key $< --overwrite
 
 $(OUT)/miti.json: $(OUT)/codes/codes.csv
 	$(PY) -m eval miti $(<D) --key $(OUT)/books/key.json $(TRANSCRIPTS:%=--transcripts %) -o $@ --overwrite
@@ -37,9 +37,19 @@ $(OUT)/miti.json: $(OUT)/codes/codes.csv
 $(OUT)/report.html: $(OUT)/miti.json
 	$(PY) -m eval report $(RUNS) --with $< -o $@ --lang $(LANGUAGE) --overwrite
 
+# Without books there is nothing to read yet.
+STEP := $(if $(wildcard $(OUT)/books/key.json),report,books)
+
 .PHONY: miti
-miti: $(if $(TRANSCRIPTS),$(OUT)/report.html,usage)
-	@echo "report: $(OUT)/report.html"
+miti: $(if $(TRANSCRIPTS),$(STEP),usage)
+
+.PHONY: books
+books: $(OUT)/books/key.json
+	@echo "Have the raters fill in $(OUT)/books/*.xlsx, then run the same command again."
+
+.PHONY: report
+report: $(OUT)/report.html
+	@echo "report: $<"
 
 .PHONY: usage
 usage:
