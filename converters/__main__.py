@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from converters import llm_commands
+from converters import llm_commands, profile_command
 from converters.models import commands as model_commands
 from converters.review import command as review_command
 from mi_llm import cli, files
@@ -284,6 +284,7 @@ def check(
 app.command()(llm_commands.screen)
 app.command()(llm_commands.transcribe)
 app.command()(review_command.review)
+app.command()(profile_command.profiles)
 app.command()(model_commands.baichuan2)
 app.command()(model_commands.stand_in)
 
