@@ -7,6 +7,8 @@ import os
 from eval import breakdown_command, predict_command, score_command
 from eval.agreement import command as agreement_command
 from eval.books import command as book_command
+from eval.dynamics import command as dynamics_command
+from eval.interview import command as interview_command
 from eval.judge import command as judge_command
 from eval.miti import command as miti_command
 from eval.report import command as report_command
@@ -28,12 +30,14 @@ app.command()(score_command.compare)
 app.command()(breakdown_command.breakdown)
 app.command()(predict_command.predict)
 app.command()(sweep_command.sweep)
+app.command()(interview_command.interview)
 app.command()(transcripts_command.transcripts)
 app.command()(book_command.book)
 app.command()(book_command.codes)
 app.command()(judge_command.judge)
 app.command()(miti_command.miti)
 app.command()(agreement_command.agreement)
+app.command()(dynamics_command.dynamics)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from math import fsum
+from math import fsum, sqrt
 
 import numpy as np
 
@@ -52,3 +52,37 @@ def ratio_of_sums(
     half = float(interval_halves(sizes, sums, seed=seed)[0])
     method = STUDENTISED if is_studentised(len(pairs)) else T_BASED
     return Estimate(ratio, ratio - half, ratio + half, method if half else NO_SPREAD)
+
+
+def pooled_ratio(
+    parts: Sequence[tuple[float, float]], *, seed: int
+) -> tuple[Estimate | None, float | None]:
+    """The ratio of sums over sessions, its interval (see `mi_llm.statistics`) and standard error.
+
+    Other than in `ratio_of_sums`, a session that adds nothing below counts: one without a question
+    still adds its reflections.
+
+    Args:
+        parts: What each session adds above and below.
+        seed: Of the resampling.
+
+    Returns:
+        None and None if all that is below adds up to nothing; no error with one session.
+    """
+    parts = sorted(parts)  # so that their order does not move what is drawn
+    whole = fsum(below for _, below in parts)
+    if not whole:
+        return None, None
+    ratio, count = fsum(above for above, _ in parts) / whole, len(parts)
+    if count < 2:
+        return Estimate(ratio, None, None, ONE_CLUSTER), None
+    above, below = (np.array(column, dtype=np.float64) for column in zip(*parts, strict=True))
+    # A resample may hold only sessions whose whole is 0; its ratio is beyond any quantile.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = float(interval_halves(below[:, None], above[:, None], seed=seed)[0])
+    if half == 0:
+        return Estimate(ratio, ratio, ratio, NO_SPREAD), 0.0
+    residuals = above - ratio * below
+    error = sqrt(count / (count - 1) * float((residuals**2).sum())) / whole
+    method = STUDENTISED if is_studentised(count) else T_BASED
+    return Estimate(ratio, ratio - half, ratio + half, method), error

@@ -14,19 +14,14 @@ from math import fsum, sqrt
 
 import numpy as np
 
+from eval.ratio import pooled_ratio
 from mi_llm.coding import Session
 from mi_llm.errors import InputError
 from mi_llm.miti import Code, Counts
 from mi_llm.miti_measures import GLOBALS, MEASURES, POOLED, Part, counted
 from mi_llm.statistics import (
-    NO_SPREAD,
-    ONE_CLUSTER,
-    STUDENTISED,
-    T_BASED,
     Estimate,
     clustered_mean,
-    interval_halves,
-    is_studentised,
 )
 
 
@@ -139,7 +134,7 @@ def aggregate(sessions: Sequence[Coded], measure: str, *, seed: int) -> Aggregat
     if sd is not None and len(set(values)) == 1:
         sd = 0.0  # else rounding would show
     parts = [one for one in parts if any(one)]
-    pooled, pooled_error = (None, None) if measure not in POOLED else _pooled(parts, seed)
+    pooled, pooled_error = (None, None) if measure not in POOLED else pooled_ratio(parts, seed=seed)
     return Aggregate(
         measure=measure,
         defined=len(values),
@@ -162,26 +157,3 @@ def _sums(session: Coded, measure: str) -> tuple[float, float]:
         reflections = session.parts["reflections"]
         return (reflections[0] if reflections else 0.0), 0.0
     return 0.0, 0.0
-
-
-def _pooled(
-    parts: Sequence[tuple[float, float]], seed: int
-) -> tuple[Estimate | None, float | None]:
-    """Ratio of sums with interval and standard error over sessions (see `mi_llm.statistics`)."""
-    parts = sorted(parts)  # so that their order does not move what is drawn
-    whole = fsum(below for _, below in parts)
-    if not whole:
-        return None, None
-    ratio, count = fsum(above for above, _ in parts) / whole, len(parts)
-    if count < 2:
-        return Estimate(ratio, None, None, ONE_CLUSTER), None
-    above, below = (np.array(column, dtype=np.float64) for column in zip(*parts, strict=True))
-    # A resample may hold only sessions whose whole is 0; its ratio is beyond any quantile.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        half = float(interval_halves(below[:, None], above[:, None], seed=seed)[0])
-    if half == 0:
-        return Estimate(ratio, ratio, ratio, NO_SPREAD), 0.0
-    residuals = above - ratio * below
-    error = sqrt(count / (count - 1) * float((residuals**2).sum())) / whole
-    method = STUDENTISED if is_studentised(count) else T_BASED
-    return Estimate(ratio, ratio - half, ratio + half, method), error

@@ -26,8 +26,8 @@ def report(
         list[Path] | None,
         typer.Option(
             "--with",
-            help="Also show a review's kept.funnel.json, a file of converters stats -o or of eval "
-            "miti -o; repeatable.",
+            help="Also show a review's kept.funnel.json, a file of converters stats -o, miti.json, "
+            "dynamics.json or fidelity.json; repeatable.",
         ),
     ] = None,
     assets: Annotated[

@@ -1,7 +1,8 @@
 """What other commands wrote, as tables for the report: data funnel, Tables 3 to 6.
 
 A file is recognised by its content: the funnel of a review (`kept.funnel.json`), lengths
-(`converters stats -o`), or MITI measures (`eval miti -o`, whose tables lie beside it as Markdown).
+(`converters stats -o`), or what `eval miti`, `eval dynamics` and `eval interview` measured, whose
+tables lie beside it as Markdown.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from mi_llm.errors import InputError
 from mi_llm.paper import PAPER_TABLE3
 
 _UNIT = "characters without punctuation"
+# Keys of miti.json, dynamics.json and fidelity.json.
+_WITH_TABLES = (
+    {"sources", "sessions", "notes"},
+    {"groups", "differences", "published"},
+    {"by_model", "compared_with"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +54,13 @@ def sections(path: Path) -> list[Section]:
     if isinstance(facts, dict) and facts:
         if {"in", "left out by machine", "dropped", "out"} <= facts.keys():
             return [Section("Data funnel", path, ("step", "dialogues"), tuple(_funnel(facts)))]
-        if {"sources", "sessions", "notes"} <= facts.keys():
+        if any(keys <= facts.keys() for keys in _WITH_TABLES):
             return list(_markdown(path.with_suffix(".md")))
         if all(isinstance(one, dict) and "volleys" in one for one in facts.values()):
             return [_lengths(path, facts)]
     raise InputError(
-        f"{path}: neither a review's funnel, nor of converters stats -o, nor of eval miti -o"
+        f"{path}: neither a review's funnel, nor of converters stats, nor of eval miti, dynamics "
+        "or interview"
     )
 
 

@@ -33,8 +33,17 @@ class Facts(TypedDict, total=False):
         profile: The client profile's id.
         topic: What it is about.
         quality: `high` or `low`, of a real session.
+        target_behaviour: The behaviour that the session is about.
         settings: How the model generated.
         end_reason: Why the session ended.
+        end_choice: What the player chose as the reason.
+        end_note: What the player wrote about it.
+        note: The player's note on the session.
+        player: Who played the client, where a person did.
+        session: The session's number or id.
+        safety: What the safety gate said in the counselor's place: `turn` (the number of that
+            volley, from 1), `risk`, `step`, `level`, `phrase`, `source`.
+        flags: What is to be looked at: `turn`, `role`, and `risk` or `harm` with `phrase`.
         original: The turns' texts before translation, same order.
         translation: `model` and `prompt` of the translation.
         irregular: Places in the source that look wrong, and why.
@@ -45,8 +54,16 @@ class Facts(TypedDict, total=False):
     profile: str | int
     topic: str
     quality: str
+    target_behaviour: str
     settings: dict[str, Any]
     end_reason: str
+    end_choice: str
+    end_note: str
+    note: str
+    player: str
+    session: str | int
+    safety: list[dict[str, Any]]
+    flags: list[dict[str, Any]]
     original: list[str]
     translation: dict[str, str]
     irregular: list[str]
@@ -199,6 +216,11 @@ def _fault(facts: Any, turns: int) -> str | None:
     for key in ("original", "irregular"):
         if not _is_texts(facts.get(key, [])):
             return f".{key} must be a list of texts"
+    for key in ("safety", "flags"):
+        if not _is_objects(facts.get(key, [])):
+            return f".{key} must be a list of objects"
+    if not isinstance(facts.get("target_behaviour", ""), str):
+        return f".target_behaviour must be a text; it is {facts['target_behaviour']!r}"
     if len(facts.get("original", "." * turns)) != turns:
         return f".original has {len(facts['original'])} texts for {turns} turns"
     return None
@@ -206,6 +228,10 @@ def _fault(facts: Any, turns: int) -> str | None:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_objects(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
 
 
 def _place(name: str, seed: int) -> tuple[bytes, str]:

@@ -1,0 +1,124 @@
+"""The counselors that are talked with: models behind an address, told as training told them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from mi_llm.dialogue import Turn
+from mi_llm.errors import InputError
+
+if TYPE_CHECKING:
+    from mi_llm.door.conversation import Message
+    from mi_llm.door.endpoint import Endpoint
+
+PromptAs = Literal["instruction", "system"]
+
+_NAME = re.compile(r"[^\s=]+")
+_NO_LIST = {404, 405, 501}  # what servers without a list of models say
+_SECONDS = 10.0  # to wait for the list
+_LISTED = 10  # names told
+
+
+def counselors(models: Sequence[str], endpoint: Endpoint) -> dict[str, Endpoint]:
+    """The endpoint of each model, by its name, in the order they were named.
+
+    Args:
+        models: Each `NAME`, or `NAME=BASE_URL` where another server than `endpoint` has it. The
+            name is the one the server knows, and the one that results are given under.
+        endpoint: How all of them are asked. Its budget is not theirs: it would be counted anew
+            for each.
+
+    Raises:
+        InputError: If none is named, a name is malformed or doubled, or an address may not be
+            asked.
+    """
+    if not models:
+        raise InputError("--models: name at least one, such as glm4_lora=http://127.0.0.1:8000/v1")
+    found: dict[str, Endpoint] = {}
+    for model in models:
+        name, equals, url = model.partition("=")
+        if not _NAME.fullmatch(name) or not name.isprintable() or (equals and not url):
+            raise InputError(
+                f"--models {model!r}: expected NAME or NAME=BASE_URL, "
+                "such as glm4_lora=http://127.0.0.1:8000/v1"
+            )
+        if name in found:
+            raise InputError(f"--models {name}: is named twice")
+        found[name] = replace(endpoint, model=name, base_url=url or endpoint.base_url, budget=None)
+    return found
+
+
+def require_served(endpoint: Endpoint) -> None:
+    """Make sure that a server is there and has the model, before anything long is begun.
+
+    A server that keeps no list of its models passes; Azure, which lists no deployments, is not
+    asked.
+
+    Raises:
+        InputError: If it cannot be reached, refuses the key, or lists other models only.
+    """
+    import httpx
+
+    from mi_llm.door.endpoint import AZURE_HOSTS, api_key
+
+    if endpoint.host.endswith(AZURE_HOSTS):
+        return
+    headers = {"Authorization": f"Bearer {api_key(endpoint.host)}"}
+    try:
+        with httpx.Client(trust_env=endpoint.host != "loopback", timeout=_SECONDS) as client:
+            response = client.get(f"{endpoint.base_url.rstrip('/')}/models", headers=headers)
+    except httpx.HTTPError as error:
+        reason = " ".join(str(error).split()).lower() or type(error).__name__
+        raise InputError(
+            f"{endpoint.base_url}: no server answers for model {endpoint.model!r} ({reason})"
+        ) from None
+    if response.status_code in {401, 403}:
+        raise InputError(f"{endpoint.base_url} refuses the key; set MI_LLM_API_KEY")
+    if response.status_code in _NO_LIST:
+        return
+    if not response.is_success:
+        raise InputError(
+            f"{endpoint.base_url}: the server answers HTTP {response.status_code}; "
+            "is it still starting?"
+        )
+    names = _names(response)
+    if names is not None and endpoint.model not in names:
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        raise InputError(
+            f"model {endpoint.model!r} is not served at {endpoint.base_url}; "
+            f"there are: {', '.join(names[:_LISTED]) or 'none'}{more}"
+        )
+
+
+def messages(turns: Sequence[Turn], prompt_text: str, prompt_as: PromptAs) -> tuple[Message, ...]:
+    """A conversation as the counselor's model sees it, as in training (`eval.predict.messages`).
+
+    Args:
+        turns: All that was said, the client's last; a counselor's turn before the client's first
+            is left out, as it was no reply.
+        prompt_text: The fixed instruction of the training rows.
+        prompt_as: `instruction` puts it on a line before the last turn, where the rows have it;
+            `system` makes it the system message at the head.
+    """
+    said = list(turns[1:] if turns and turns[0].role == "counselor" else turns)
+    if not said or said[-1].role != "client":
+        raise ValueError("the client's turn must be the last")
+    made: list[Message] = [
+        {"role": "user" if turn.role == "client" else "assistant", "content": turn.content}
+        for turn in said
+    ]
+    if prompt_as == "system":
+        return ({"role": "system", "content": prompt_text}, *made)
+    made[-1] = {"role": "user", "content": f"{prompt_text}\n{said[-1].content}"}
+    return tuple(made)
+
+
+def _names(response: Any) -> list[str] | None:
+    """The names in a list of models; None if it is not one."""
+    try:
+        return sorted(str(one["id"]) for one in response.json()["data"])
+    except (ValueError, KeyError, TypeError):
+        return None

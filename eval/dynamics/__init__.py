@@ -1,0 +1,1 @@
+"""How a dialogue goes: redirections and what comes of them, change talk, and what length does."""

@@ -1,0 +1,1 @@
+"""Simulated clients interview counselor models, at scale and from a seed."""
