@@ -11,6 +11,7 @@ import typer
 
 from converters import llm_commands, profile_command
 from converters.models import commands as model_commands
+from converters.pairs import command as pairs_command
 from converters.review import command as review_command
 from mi_llm import cli, files
 from mi_llm.cli import Output, Overwrite
@@ -285,6 +286,7 @@ app.command()(llm_commands.screen)
 app.command()(llm_commands.transcribe)
 app.command()(review_command.review)
 app.command()(profile_command.profiles)
+app.command()(pairs_command.pairs)
 app.command()(model_commands.baichuan2)
 app.command()(model_commands.stand_in)
 

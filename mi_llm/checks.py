@@ -93,6 +93,13 @@ def recipe_reports(recipe: Recipe, rendering: Rendering | None = None) -> Iterat
 def _recipe_findings(
     recipe: Recipe, rows: list[object], columns: Columns, *, trained: bool
 ) -> Iterator[Finding]:
+    if trained and columns.ranking != recipe.takes_pairs:
+        pairs = "are preference pairs" if columns.ranking else "are no preference pairs"
+        yield Finding(
+            "stage",
+            f"{recipe.path}: rows {pairs}, which stage {recipe.stage} "
+            + ("does not take" if columns.ranking else "needs"),
+        )
     if trained:
         masked = bool(recipe.settings.get("mask_history", False))
         for finding in validation.mask_findings(rows, columns, mask_history=masked):

@@ -17,6 +17,8 @@ from mi_llm.validation import Columns
 
 DATASET_INFO = "dataset_info.json"
 _CUTOFF = 2048  # LLaMA-Factory's default
+_ROLES = ("prompt", "query", "response", "history", "system", "chosen", "rejected")
+_PAIRS = ("dpo", "rm")  # stages that learn from preference pairs
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
@@ -55,6 +57,16 @@ class Recipe:
         return bool(self.settings.get("do_train"))
 
     @property
+    def stage(self) -> str:
+        """What is done: `sft`, `dpo`, ..."""
+        return str(self.settings.get("stage", "sft"))
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether its rows are preference pairs, `ranking: true` in dataset_info.json."""
+        return self.stage in _PAIRS
+
+    @property
     def output_dir(self) -> Path:
         """The folder that the run writes.
 
@@ -83,7 +95,8 @@ class Recipe:
         """The datasets named under `dataset` and `eval_dataset`, by name.
 
         Raises:
-            InputError: If one is not in dataset_info.json, or is not a plain Alpaca file.
+            InputError: If one is not in dataset_info.json, is not a plain Alpaca file, or holds
+                preference pairs and the recipe's stage takes none, or the other way round.
         """
         named = [*self.names("dataset"), *self.names("eval_dataset")]
         if not named:
@@ -96,7 +109,13 @@ class Recipe:
                     f"{self.path}: dataset {name!r} is not in {info_path}; "
                     f"there are: {', '.join(sorted(info))}"
                 )
-        return {name: _dataset(name, info[name], info_path) for name in named}
+        found = {name: _dataset(name, info[name], info_path) for name in named}
+        for name, one in found.items():
+            if one.columns.ranking != self.takes_pairs:
+                state = "has ranking: true" if one.columns.ranking else "has no ranking: true"
+                fault = "does not take" if one.columns.ranking else "needs"
+                raise InputError(f"{info_path}: {name!r} {state}, which stage {self.stage} {fault}")
+        return found
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -146,11 +165,8 @@ def register_dataset(name: str, path: Path, columns: Columns, *, info_path: Path
     info = read_dataset_info(info_path) if info_path.exists() else {}
     entry = {
         "file_name": _file_name(path, info_path.parent),
-        "columns": {
-            role: key
-            for role in ("prompt", "query", "response", "history", "system")
-            if (key := getattr(columns, role))
-        },
+        **({"ranking": True} if columns.ranking else {}),
+        "columns": {role: key for role in _ROLES if (key := getattr(columns, role))},
     }
     taken = info.get(name, entry)
     if taken.get("file_name") != entry["file_name"]:
@@ -168,16 +184,20 @@ def _dataset(name: str, entry: Mapping[str, Any], info_path: Path) -> Dataset:
     file_name = entry.get("file_name")
     if not isinstance(file_name, str) or entry.get("formatting", "alpaca") != "alpaca":
         raise InputError(f"{info_path}: {name!r} is not a local Alpaca file, which can be checked")
-    if entry.get("ranking"):
-        raise InputError(f"{info_path}: {name!r} has ranking: true, which is not for sft")
     path = info_path.parent / file_name
     listed = entry.get("columns")
-    if listed is None:
+    if listed is None and not entry.get("ranking"):
         return Dataset(name, path, Columns(history=None))
     if not isinstance(listed, dict):
         raise InputError(f"{info_path}: {name!r} has columns that are no object")
-    keys = {role: listed.get(role) for role in ("prompt", "query", "response", "history", "system")}
-    return Dataset(name, path, Columns(**keys))
+    keys = {role: listed.get(role) for role in _ROLES}
+    if not entry.get("ranking"):
+        return Dataset(name, path, Columns(**{**keys, "chosen": None, "rejected": None}))
+    if not keys["chosen"] or not keys["rejected"]:
+        raise InputError(
+            f"{info_path}: {name!r} has ranking: true and must map 'chosen' and 'rejected'"
+        )
+    return Dataset(name, path, Columns(**{**keys, "response": None}))
 
 
 def _value(word: str, text: str) -> Any:

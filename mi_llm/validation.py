@@ -16,29 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from mi_llm.alpaca import AlpacaRow
+from mi_llm.columns import Columns as Columns
+from mi_llm.columns import usual_columns as usual_columns
 
 # datasets reads JSON Lines in blocks of this many bytes (plus the rest of the line), and the
 # first block decides the type of every column (packaged_modules/json/json.py, `chunksize`).
 LOADER_BLOCK = 10 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Which key of a row holds what; None where the dataset maps no key.
-
-    The names are those of `columns` in dataset_info.json.
-    """
-
-    prompt: str | None = "instruction"
-    query: str | None = "input"
-    response: str | None = "output"
-    history: str | None = "history"
-    system: str | None = None
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The mapped keys that hold plain text."""
-        return tuple(key for key in (self.prompt, self.query, self.response, self.system) if key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +39,9 @@ class Finding:
     row: int | None = None
 
 
-def usual_columns(rows: Sequence[Any]) -> Columns:
-    """The columns of a file that no dataset_info.json describes.
-
-    The prompt stands under `system` when more rows have that key than have `instruction`.
-    """
-    keys = Counter(key for row in rows if isinstance(row, dict) for key in row)
-    if keys["system"] > keys["instruction"]:
-        return Columns(prompt=None, system="system")
-    return Columns(system="system" if keys["system"] else None)
-
-
 def column_findings(columns: Columns) -> Iterator[Finding]:
     """Yield what is wrong with the mapping itself."""
-    if columns.response is None:
+    if not columns.replies:
         yield Finding(
             "columns",
             "dataset_info.json maps no 'response' column, so every row would be dropped; map it",
@@ -167,7 +139,7 @@ def length_findings(
     for number, row in enumerate(rows):
         if list(row_findings([row], columns)):
             continue
-        length = tokens(_usual(row, columns))
+        length = max(tokens(_usual(row, columns, reply)) for reply in columns.replies)
         if length > most:
             yield Finding(
                 "length",
@@ -190,12 +162,12 @@ def summarised(findings: Iterable[Finding], *, most: int = 5) -> Iterator[str]:
             yield f": and {count - most:,} more with the same fault ({kind})"
 
 
-def _usual(row: Mapping[str, Any], columns: Columns) -> AlpacaRow:
-    """A row of a dataset, whatever its keys, as LLaMA-Factory reads it."""
+def _usual(row: Mapping[str, Any], columns: Columns, reply: str) -> AlpacaRow:
+    """A row of a dataset, whatever its keys, as LLaMA-Factory reads it with one of its replies."""
     usual: AlpacaRow = {
         "instruction": row.get(columns.prompt or "") or "",
         "input": row.get(columns.query or "") or "",
-        "output": row.get(columns.response or "") or "",
+        "output": row.get(reply) or "",
         "history": row.get(columns.history or "") or [],
     }
     if columns.system and row.get(columns.system):
@@ -206,7 +178,7 @@ def _usual(row: Mapping[str, Any], columns: Columns) -> AlpacaRow:
 def _missing_keys(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:
     known = {*columns.texts, columns.history, "id", "instruction", "system"}
     strange = [key for key in row if key not in known]
-    for key in (columns.prompt, columns.query, columns.response, columns.history, columns.system):
+    for key in (columns.prompt, columns.query, *columns.replies, columns.history, columns.system):
         if key is None or key in row:
             continue
         meant = next((one for one in strange if _looks_like(one, key)), None)
@@ -224,11 +196,14 @@ def _bad_texts(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str
             yield f"'{key}' type", f"'{key}' is {_type(value)}; write it as text"
         elif value and not _encodable(value):
             yield "surrogate", f"'{key}' holds half a character (a lone surrogate); repair the text"
-    reply = row.get(columns.response or "")
-    if columns.response in row and reply is None:
-        yield "null output", f"'{columns.response}' is null; the row would be dropped: remove it"
-    if isinstance(reply, str) and not reply.strip():
-        yield "blank output", f"'{columns.response}' is blank and would be learned; remove the row"
+    for key in columns.replies:
+        reply = row.get(key)
+        if key in row and reply is None:
+            yield "null output", f"'{key}' is null; the row would be dropped: remove it"
+        if isinstance(reply, str) and not reply.strip():
+            yield "blank output", f"'{key}' is blank and would be learned; remove the row"
+    if columns.ranking and _same_replies(row, columns):
+        yield "same replies", "both replies are the same, so none is preferred; remove the row"
     asked = [row.get(key) for key in (columns.prompt, columns.query) if key]
     if not any(isinstance(text, str) and text.strip() for text in asked):
         names = " and ".join(f"'{key}'" for key in (columns.prompt, columns.query) if key)
@@ -285,6 +260,11 @@ def _mixed_types(
 
 def _looks_like(strange: str, key: str) -> bool:
     return not strange.strip() or bool(get_close_matches(strange.lower(), [key]))
+
+
+def _same_replies(row: dict[str, Any], columns: Columns) -> bool:
+    one, two = (row.get(key) for key in columns.replies)
+    return isinstance(one, str) and isinstance(two, str) and bool(one.strip()) and one == two
 
 
 def _value(row: Any, key: str) -> Any:

@@ -24,6 +24,7 @@ from typing import Any
 from mi_llm import jsonl, personal_data
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
+from mi_llm.neutral_ids import turns_sha256
 
 MANUAL = "4.2.1"
 NAME_MARK, NOTHING_LEFT = "××", "……"
@@ -160,12 +161,6 @@ def blinded(transcripts: Sequence[Dialogue], *, seed: int) -> Blinding:
     whole = jsonl.dumped([seed, [one.sha256 for one in blind]])
     salt = hashlib.sha256(f"salt {whole}".encode()).hexdigest()[:24]
     return Blinding(seed, blind, salt, removed, sum(map(bool, goals)))
-
-
-def turns_sha256(turns: Sequence[Turn]) -> str:
-    """SHA-256 of who says what, as 64 hex digits."""
-    said = jsonl.dumped([[turn.role, turn.content] for turn in turns])
-    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def _blind_turns(transcript: Dialogue, removed: Counter[str]) -> tuple[Turn, ...]:

@@ -84,8 +84,9 @@ def judge(
 
 
 def _material(paths: Sequence[Path], key: Path | None, seed: int) -> list[Material]:
-    from eval.judge.material import material, neutral_ids
+    from eval.judge.material import material
     from eval.transcripts.collection import read_transcripts
+    from mi_llm.neutral_ids import neutral_ids
 
     for number, path in enumerate(paths):
         if path in paths[:number]:

@@ -2,7 +2,8 @@
 
 A target behaviour is named first where none came with the transcript. Then each reading asks for
 every global rating in a call of its own, with quoted evidence, and for every volley with the few
-turns before it. Everything that is a rule is Python: `eval.judge.rules` and `mi_llm.miti`.
+turns before it. Everything that is a rule is Python: `mi_llm.judging.rules`,
+`eval.judge.rules` and `mi_llm.miti`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from eval.judge.requests import (
     volley_id,
     volley_requests,
 )
-from eval.judge.rules import settled
-from eval.judge.schema import Label, Rating, Target, Utterance, VolleyCoding
-from mi_llm.coding import NOTHING_TO_CODE
+from eval.judge.schema import Rating, Target
+from mi_llm.judging.schema import Utterance, VolleyCoding
+from mi_llm.judging.volleys import codes_of
 from mi_llm.llm import Answer, Endpoint, Plan, Request, SetAside, Tally, ask_all, plan
-from mi_llm.miti import Code, volley_codes
+from mi_llm.miti import Code
 from prompts import Prompt, load
 
 Result = Answer | SetAside
@@ -49,8 +50,7 @@ class Reading:
     @property
     def codes(self) -> tuple[frozenset[Code] | None, ...]:
         """The codes of each volley, by MITI's rules."""
-        return tuple(None if one is None else volley_codes(map(counted, one))
-                     for one in self.volleys)  # fmt: skip
+        return tuple(None if one is None else codes_of(one) for one in self.volleys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,18 +163,6 @@ class Judge:
         numbers = range(1, self.repeats + 1) if known else ()
         readings = tuple(_reading(one, goal, number, results) for number in numbers)
         return Judged(one, goal, known, reason, readings)
-
-
-def counted(utterance: Utterance) -> Code | None:
-    """The code that an utterance counts for, doubts settled by MITI's rules."""
-    code = _code(utterance.code)
-    if utterance.sure or utterance.alternative is None:
-        return code
-    return settled(code, _code(utterance.alternative))
-
-
-def _code(label: Label) -> Code | None:
-    return None if label == NOTHING_TO_CODE else Code(label)
 
 
 def _goal(one: Material, targets: Mapping[str, Result]) -> tuple[str | None, bool, str | None]:

@@ -6,14 +6,11 @@ Nothing else goes out: no id, no name, nothing of `meta`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from eval.books.blinding import blinded, turns_sha256
-from eval.miti.coding_key import read_key
-from mi_llm import jsonl
+from eval.books.blinding import blinded
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
 
@@ -65,25 +62,6 @@ def material(
     drawn = [found[name] for name in sorted(found)]
     random.Random(seed).shuffle(drawn)
     return drawn
-
-
-def neutral_ids(key: Path, transcripts: Sequence[Dialogue]) -> dict[str, str]:
-    """The neutral id of each transcript, by its own.
-
-    Raises:
-        InputError: If a transcript is not in the key, or its text is not the one that raters have.
-    """
-    by_transcript = {origin.transcript: name for name, origin in read_key(key).items()}
-    hashes = {name: item.get("sha256") for name, item in jsonl.read_json(key)["items"].items()}
-    for one in transcripts:
-        if one.id not in by_transcript:
-            raise InputError(f"{key}: knows no transcript {one.id!r}; judge what the books hold")
-        if hashes[by_transcript[one.id]] != turns_sha256(one.turns):
-            raise InputError(
-                f"{one.id}: its text is not the one in the books of {key}; "
-                "give the file that they were made from"
-            )
-    return {one.id: by_transcript[one.id] for one in transcripts}
 
 
 def _with_goal(transcript: Dialogue) -> Dialogue:

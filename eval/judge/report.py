@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from eval.judge.judge import Judged, Reading, counted
-from eval.judge.pieces import pieces
+from eval.judge.judge import Judged, Reading
 from eval.judge.rules import agreed_codes, agreed_score
 from mi_llm.coding import DIMENSIONS, NOTHING_TO_CODE, Session
+from mi_llm.judging.pieces import pieces
+from mi_llm.judging.volleys import counted
 from mi_llm.llm import SetAside
 from mi_llm.miti import Code, Counts, Globals
 

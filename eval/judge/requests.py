@@ -7,21 +7,17 @@ from functools import partial
 from typing import Any
 
 from eval.judge.material import Material
-from eval.judge.pieces import pieces
 from eval.judge.schema import (
     Rating,
     Target,
-    VolleyCoding,
-    coding_fault,
     rating_fault,
     target_fault,
 )
 from mi_llm import jsonl
 from mi_llm.dialogue import Turn
+from mi_llm.judging.volleys import said, volley_request
 from mi_llm.llm import Message, Request
 from prompts import Prompt
-
-CONTEXT_TURNS = 5  # before a volley
 
 TARGET_PROMPT, VOLLEY_PROMPT = "judge_target.v1", "judge_volley.v1"
 GLOBAL_PROMPTS = {
@@ -76,23 +72,14 @@ def volley_requests(
 ) -> Iterator[Request]:
     """Yield one request for each volley, with the few turns before it."""
     prompt = prompts[VOLLEY_PROMPT]
-    number = 0
-    for place, turn in enumerate(one.turns):
-        if turn.role != "counselor":
-            continue
-        number += 1
-        cut = pieces(turn.content)
-        about = {
-            "target_behaviour": goal or "",
-            "before": _said(one.turns[max(0, place - CONTEXT_TURNS) : place]),
-            "volley": [{"piece": n, "text": text.strip()} for n, text in enumerate(cut, start=1)],
-        }
-        yield Request(
-            id=volley_id(one, number, reading),
-            messages=_messages(prompt, about),
-            schema=VolleyCoding,
+    places = [place for place, turn in enumerate(one.turns) if turn.role == "counselor"]
+    for number, place in enumerate(places, start=1):
+        yield volley_request(
+            one.turns[: place + 1],
+            goal or "",
+            name=volley_id(one, number, reading),
+            prompt=prompt.fill(),
             prompt_sha=_marked(prompt, reading),
-            check=partial(coding_fault, count=len(cut)),
         )
 
 
@@ -126,13 +113,9 @@ def _messages(prompt: Prompt, about: Mapping[str, Any]) -> tuple[Message, ...]:
     )
 
 
-def _said(turns: Iterable[Turn]) -> list[dict[str, Any]]:
-    return [{"speaker": turn.role, "text": turn.content} for turn in turns]
-
-
 def _shown(turns: Iterable[Turn]) -> list[dict[str, Any]]:
     """The whole transcript, the counselor's volleys numbered."""
-    shown = _said(turns)
+    shown = said(turns)
     volleys = (one for one in shown if one["speaker"] == "counselor")
     for number, one in enumerate(volleys, start=1):
         one["volley"] = number

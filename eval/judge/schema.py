@@ -1,4 +1,7 @@
-"""What a judge answers, and what is wrong with an answer that a schema cannot tell."""
+"""What a judge answers of a whole session, and what is wrong with it that a schema cannot tell.
+
+For volleys: `mi_llm.judging.schema`.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,20 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-Label = Literal["GI", "P", "PwP", "Q", "SR", "CR", "AF", "SEEK", "EMPH", "CON", "NC"]
+from mi_llm.judging.schema import Strict
 
 _LEFT_OUT = re.compile(r"…+|\.{3,}|⋯+")
 _LONGEST_GOAL = 200  # characters; more is no name of a behaviour
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Target(_Strict):
+class Target(Strict):
     """The behaviour that a session is about; None if it is about none."""
 
     reason: str
     target_behaviour: str | None
 
 
-class Evidence(_Strict):
+class Evidence(Strict):
     """Words of the counselor's, and whether they speak for more or less than a 3."""
 
     volley: int
@@ -34,29 +31,12 @@ class Evidence(_Strict):
     direction: Literal["up", "down", "none"]
 
 
-class Rating(_Strict):
+class Rating(Strict):
     """One global rating: first what it rests on, then the score."""
 
     evidence: list[Evidence]
     reason: str
     score: Literal[1, 2, 3, 4, 5]
-
-
-class Utterance(_Strict):
-    """One complete thought: the pieces of the volley that it spans, and its code."""
-
-    first: int
-    last: int
-    reason: str
-    code: Label
-    sure: bool
-    alternative: Label | None
-
-
-class VolleyCoding(_Strict):
-    """A volley as utterances, in order."""
-
-    utterances: list[Utterance]
 
 
 def target_fault(answer: Target) -> str | None:
@@ -83,28 +63,6 @@ def rating_fault(answer: Rating, volleys: Sequence[str]) -> str | None:
             return f"there is no volley {one.volley}; they are numbered 1 to {len(volleys)}"
         if not _quoted(one.quote, volleys[one.volley - 1]):
             return f"the quote {one.quote!r} does not stand in volley {one.volley}; copy it exactly"
-    return None
-
-
-def coding_fault(answer: VolleyCoding, count: int) -> str | None:
-    """What is wrong with a coded volley, in words for the model; None if nothing is.
-
-    Args:
-        answer: The coded volley.
-        count: How many pieces it has.
-    """
-    reached = 0
-    for number, one in enumerate(answer.utterances, start=1):
-        if one.first not in {max(reached, 1), reached + 1} or one.last < one.first:
-            return (
-                f"utterance {number} spans pieces {one.first} to {one.last}; pieces 1 to {count} "
-                "must all be used, in order"
-            )
-        if not one.sure and one.alternative in (None, one.code):
-            return f"utterance {number} is not sure; alternative must name the other possible code"
-        reached = one.last
-    if reached != count:
-        return f"the utterances reach piece {reached}; pieces 1 to {count} must all be used"
     return None
 
 

@@ -19,6 +19,7 @@ from mi_llm.runs.rendering import Rendering, load_rendering
 # Generation configs from here on fill in what a recipe leaves at its default (transformers 4.52,
 # generation/utils.py, `_prepare_generation_config`).
 _FILLS_IN = "4.50.0"
+_WITHOUT_REFERENCE = ("orpo", "simpo")
 _BATCH = 8  # the paper's: 1 row x 8 steps of accumulation
 
 
@@ -50,6 +51,7 @@ def preflight(recipe: Recipe) -> Iterator[Line]:
     except InputError as error:
         yield Line("problem", "dataset", str(error))
     yield from _adapter(recipe)
+    yield from _reference(recipe)
     yield from _merging(recipe)
     yield from _serving(recipe)
     if recipe.trains:
@@ -99,6 +101,21 @@ def _adapter(recipe: Recipe) -> Iterator[Line]:
     for name in recipe.names("adapter_name_or_path"):
         if hub.is_folder(name) and not (Path(name) / "adapter_config.json").is_file():
             yield Line("problem", "adapter", f"{name}: no adapter is there; train it first")
+
+
+def _reference(recipe: Recipe) -> Iterator[Line]:
+    """DPO's reference is what is left when the trained adapter is off (0.9.3, `run_dpo`)."""
+    told = recipe.settings
+    if recipe.stage != "dpo" or told.get("pref_loss") in _WITHOUT_REFERENCE:
+        return
+    kept = told.get("create_new_adapter") or told.get("ref_model")
+    if recipe.names("adapter_name_or_path") and not kept:
+        yield Line(
+            "problem",
+            "reference",
+            "would be the base model, not the model that is trained on; set create_new_adapter: "
+            "true, which merges the adapter first",
+        )
 
 
 def _merging(recipe: Recipe) -> Iterator[Line]:

@@ -18,11 +18,6 @@ from mi_llm.dialogue import Dialogue, Role, Turn
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-test-not-to-be-seen"
 
-# Until `python -m eval` knows the command this is all that its line there would do.
-_PROGRAM = (
-    "from eval.dynamics.command import dynamics; from mi_llm import cli; "
-    "app = cli.command_group(''); app.command()(dynamics); cli.run(app)"
-)
 _TALK: Any = {"c": "change", "s": "sustain", "n": "neutral", "r": "neutral", "x": "neutral"}
 
 
@@ -81,7 +76,7 @@ def run(*words: object, url: str | None = None) -> subprocess.CompletedProcess[s
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     where = ["--base-url", url, "--model", "tester", "--concurrency", 1] if url else []
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", _PROGRAM, *map(str, (*where, *words))],
+        [sys.executable, "-W", "error", "-m", "eval", "dynamics", *map(str, (*where, *words))],
         cwd=ROOT,
         env={**kept, "PYTHONIOENCODING": "utf-8", "MI_LLM_API_KEY": KEY, "COLUMNS": "200"},
         capture_output=True,

@@ -136,11 +136,7 @@ def words(profiles: Path, output: Path, url: str, *more: object) -> list[str]:
 
 def program() -> list[str]:
     """The command line that runs `interview` in a process of its own."""
-    code = (
-        "from mi_llm import cli; from eval.interview.command import interview; "
-        "app = cli.command_group('x'); app.command()(interview); cli.run(app)"
-    )
-    return [sys.executable, "-W", "error", "-c", code]
+    return [sys.executable, "-W", "error", "-m", "eval", "interview"]
 
 
 def _digest(value: Any) -> bytes:

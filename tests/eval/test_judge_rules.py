@@ -14,22 +14,15 @@ from pydantic import BaseModel
 import prompts
 from eval.judge.judge import Judged, Reading
 from eval.judge.material import Material
-from eval.judge.pieces import pieces
 from eval.judge.report import session
 from eval.judge.requests import GLOBAL_PROMPTS, PROMPTS
-from eval.judge.rules import agreed_codes, agreed_score, settled
-from eval.judge.schema import (
-    Evidence,
-    Label,
-    Rating,
-    Target,
-    Utterance,
-    VolleyCoding,
-    coding_fault,
-    rating_fault,
-)
+from eval.judge.rules import agreed_codes, agreed_score
+from eval.judge.schema import Evidence, Rating, Target, rating_fault
 from mi_llm.coding import Session
 from mi_llm.dialogue import Turn
+from mi_llm.judging.pieces import pieces
+from mi_llm.judging.rules import settled
+from mi_llm.judging.schema import Label, Utterance, VolleyCoding, coding_fault
 from mi_llm.miti import MI_ADHERENT, Code, Globals, check_volley, volley_codes
 
 C = Code

@@ -13,11 +13,12 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "llamafactory_configs"
 MODELS = ("baichuan2", "glm4", "llama3_chinese", "qwen3")
 FAMILIES = {
-    "": ("lora", "qlora", "lora_dialogue"),
+    "": ("lora", "qlora", "lora_dialogue", "dpo"),
     "predict": ("base", "lora", "lora_dialogue"),
     "export": ("lora",),
     "api": ("lora",),
 }
+SFT = ("lora", "qlora", "lora_dialogue")
 FIRST_BLOCK = {
     "model_name_or_path", "model_revision", "template", "adapter_name_or_path", "output_dir",
     "export_dir",
@@ -39,7 +40,7 @@ def test_every_recipe_belongs_to_a_family():
         for model in MODELS
     }
     assert set(ALL) == expected
-    assert len(ALL) == 32
+    assert len(ALL) == 36
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_lora_recipes_have_the_papers_settings():
         "plot_loss": True,
     }
     for model in MODELS:
-        for kind in FAMILIES[""]:
+        for kind in SFT:
             settings = yaml.safe_load((FOLDER / f"{model}_{kind}.yaml").read_text())
             assert {key: settings.get(key) for key in paper} == paper
 
@@ -93,12 +94,41 @@ def test_every_dataset_that_a_recipe_names_is_registered_with_all_columns():
     for path in ALL:
         recipe = load_recipe(path)
         named.update([*recipe.names("dataset"), *recipe.names("eval_dataset")])
-    assert named == {"mi_train", "mi_train_dialogues", "mi_test_rounds", "mi_test_rounds_system"}
-    rest = {"query": "input", "response": "output", "history": "history"}
-    for name in [*named, "mi_sample_train", "mi_sample_test"]:
+    of_rows = {"mi_train", "mi_train_dialogues", "mi_test_rounds", "mi_test_rounds_system"}
+    assert named == {*of_rows, "mi_pairs"}
+    rest = {"query": "input", "history": "history"}
+    for name in [*of_rows, "mi_sample_train", "mi_sample_test"]:
         at_head = name in ("mi_train_dialogues", "mi_test_rounds_system")
         prompt = {"system": "system"} if at_head else {"prompt": "instruction"}
-        assert info[name]["columns"] == rest | prompt
+        assert info[name]["columns"] == rest | prompt | {"response": "output"}
+        assert "ranking" not in info[name]
+    for name in ("mi_pairs", "mi_pairs_test"):
+        pair = {"prompt": "instruction", "chosen": "chosen", "rejected": "rejected"}
+        assert info[name]["columns"] == rest | pair
+        assert info[name]["ranking"] is True
+
+
+def test_dpo_goes_on_from_the_adapter_of_the_lora_recipe_and_makes_a_new_one():
+    # Kept from the LoRA recipe: all but what preferences need (LLaMA-Factory's own DPO example has
+    # this learning rate and beta).
+    for model in MODELS:
+        sft, dpo = (
+            yaml.safe_load((FOLDER / f"{model}_{kind}.yaml").read_text())
+            for kind in ("lora", "dpo")
+        )
+        differing = {key: dpo.get(key) for key in sft.keys() | dpo if sft.get(key) != dpo.get(key)}
+        assert differing == {
+            "adapter_name_or_path": sft["output_dir"],
+            "output_dir": f"saves/{model}_dpo",
+            "stage": "dpo",
+            "create_new_adapter": True,
+            "pref_loss": "sigmoid",
+            "pref_beta": 0.1,
+            "pref_ftx": 0.1,
+            "dataset": "mi_pairs",
+            "mask_history": None,
+            "learning_rate": 5.0e-6,
+        }
 
 
 def test_the_header_says_how_the_recipe_is_run_as_people_type_it():
@@ -123,7 +153,9 @@ def test_llamafactory_parses_the_recipe(path):
         assert finetuning.finetuning_type == "lora"
         assert generating.do_sample is (path.parent.name != "predict")
         if "do_train" in settings:
-            assert data.mask_history is not path.stem.endswith("_dialogue")
+            assert data.mask_history is path.stem.endswith(("_lora", "_qlora"))
+            assert finetuning.stage == ("dpo" if path.stem.endswith("_dpo") else "sft")
+            assert finetuning.use_ref_model is path.stem.endswith("_dpo")
             assert model.quantization_bit == (4 if path.stem.endswith("_qlora") else None)
     else:
         model, _, _, generating = hparams.get_infer_args(settings)
