@@ -13,7 +13,7 @@ from eval.report.content import content
 from eval.report.examples import Example, examples
 from eval.report.figures import drawn
 from eval.report.more import sections
-from eval.report.page import page
+from eval.report.page import page, tables_page
 from eval.report.pairs import chosen_pairs, families
 from eval.report.words import chinese, words
 from eval.sweep.sweep import Point, summed_up
@@ -235,6 +235,25 @@ def test_other_commands_files_are_known_by_their_content(runs, tmp_path):
         other.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match=r"b\.json: neither a review's funnel"):
             sections(other)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("sources", "sessions", "notes"),
+        ("groups", "differences", "published"),
+        ("by_model", "compared_with"),
+    ],
+)
+def test_a_page_of_tables_alone_needs_no_run(tmp_path, keys):
+    numbers = tmp_path / "numbers.json"
+    numbers.write_text(json.dumps(dict.fromkeys(keys, 1)), encoding="utf-8")
+    numbers.with_suffix(".md").write_text("## Talk\n\n| a | b |\n|---|---|\n| <b> | 1\\|2 |\n")
+    (one,) = sections(numbers)
+    assert (one.title, one.columns, one.lines) == ("Talk", ("a", "b"), (("<b>", "1|2"),))
+    shown = tables_page([one], language="zh")
+    assert "<td>&lt;b&gt;</td><td>1|2</td>" in shown
+    assert "不是心理咨询" in shown
 
 
 def test_lengths_stand_beside_table_3(tmp_path):
