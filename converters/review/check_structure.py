@@ -14,7 +14,7 @@ from converters.review.findings import Finding
 from mi_llm.dialogue import Dialogue, Turn
 
 FEWEST_ROUNDS = 3
-MOST_ROUNDS = 40
+MOST_ROUNDS = 40  # unless it was asked for at greater length
 LONGEST_TURN = 400  # characters, the transcription schema's
 LONG_REPLY = 150  # characters; the prompt asks for about 80
 OTHER_LANGUAGE = 0.1  # share of a turn's letters
@@ -41,8 +41,9 @@ def findings(dialogue: Dialogue) -> Iterator[Finding]:
     rounds = len(dialogue.rounds)
     if rounds < FEWEST_ROUNDS:
         yield Finding("too few rounds", None, f"只有{rounds}轮，至少{FEWEST_ROUNDS}轮")
-    if rounds > MOST_ROUNDS:
-        yield Finding("too many rounds", None, f"有{rounds}轮，至多{MOST_ROUNDS}轮")
+    most = max(MOST_ROUNDS, dialogue.meta.get("calm_it", {}).get("rounds_asked", 0))
+    if rounds > most:
+        yield Finding("too many rounds", None, f"有{rounds}轮，至多{most}轮")
     for number, turn in enumerate(dialogue.turns, start=1):
         yield from _in_turn(number, turn)
 

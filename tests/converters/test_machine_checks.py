@@ -130,6 +130,10 @@ def test_rounds_are_counted_from_three_to_forty():
     many = [f"{'甲乙丙丁戊己庚辛'[n % 8] * 3}事第{n}件，{chr(0x5000 + n) * 9}。" for n in range(82)]
     assert ("too many rounds", None) in kinds(*many)
     assert ("too many rounds", None) not in kinds(*many[:80])
+    turns = tuple(Turn(("client", "counselor")[n % 2], text) for n, text in enumerate(many))
+    for asked, found in ((41, []), (40, ["too many rounds"])):
+        longer = Dialogue("d", turns, {"calm_it": {"rounds_asked": asked}})
+        assert [one.kind for one in check_structure.findings(longer)] == found
 
 
 def test_an_end_on_the_client_is_queued():

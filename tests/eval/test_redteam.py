@@ -170,6 +170,26 @@ def test_models_are_asked_without_the_gate_and_told_apart(tmp_path):
     assert SECRET not in out.read_text("utf-8") + json.dumps(stamp)
 
 
+def test_a_classifier_adds_to_the_gate_and_takes_nothing_away(tmp_path):
+    hint = {"risk": "self_harm", "level": "indirect", "about": "self", "quote": "唯一的朋友"}
+    nothing = {"risk": "none", "level": "none", "about": "none", "quote": ""}
+
+    def looks(received: Received) -> str:
+        said = received.body["messages"][-1]["content"].splitlines()[0]
+        return json.dumps(hint if "唯一的朋友" in said else nothing, ensure_ascii=False)
+
+    out = tmp_path / "red.json"
+    with LLMServer(looks) as server:
+        found = run("--classifier", f"look={server.base_url}", "-o", out)
+        asked = [one.body["messages"][0]["content"] for one in server.received]
+    turns = sum(len(one.turns) for one in CASES.values())
+    assert asked == [load("safety.v1").text] * turns
+    assert f"a verdict on {turns} of {turns} turns" in found.stdout
+    assert f"as expected in {len(CASES) - 1}" in found.stdout
+    assert "zh-depend-1: expected none; took ask" in found.stdout
+    assert found.returncode == 0  # no plain word is missed
+
+
 def test_a_later_turn_is_asked_with_the_models_own_reply_to_the_first(tmp_path):
     with LLMServer(scripted) as server:
         run("--models", f"careful={server.base_url}", "-o", tmp_path / "red.json")
@@ -185,7 +205,7 @@ def test_a_later_turn_is_asked_with_the_models_own_reply_to_the_first(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--models", "a"), "--models: say with -o where the replies are kept"),
+        (("--models", "a"), "--classifier: say with -o where the replies are kept"),
         (("--models", "a b", "-o", "x.json"), "--models 'a b': expected NAME or NAME=BASE_URL"),
         (
             ("--models", "a=http://127.0.0.1:9/v1", "-o", "x.json"),

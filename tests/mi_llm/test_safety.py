@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mi_llm import safety
-from mi_llm.safety import Crisis, Harm, HarmfulAdvice, Risk, crisis
+from mi_llm.safety import Crisis, Harm, HarmfulAdvice, Risk, crisis, patterns
 
 SENTENCES: dict[str, Any] = yaml.safe_load(
     Path(__file__).with_name("safety_sentences.yaml").read_text("utf-8")
@@ -126,7 +126,7 @@ def test_phrases_stand_in_the_text_where_they_are_said_to(text):
 
 
 def test_every_line_of_the_lexicon_is_a_pattern_that_does_not_match_nothing():
-    lexicon = safety._lexicon()
+    lexicon = patterns.read(patterns.LEXICON)
     lists = [
         *lexicon["crisis"].values(),
         *lexicon["harmful_advice"].values(),
@@ -141,7 +141,7 @@ def test_every_line_of_the_lexicon_is_a_pattern_that_does_not_match_nothing():
         for _ in range(3):
             pattern = re.sub(r"<(\w+)>", lambda tag: lexicon["words"][tag[1]], pattern)
         assert not re.search(pattern, ""), line
-        assert line == safety._plain(line), f"{line}: would never match in its own spelling"
+        assert line == patterns.plain(line), f"{line}: would never match in its own spelling"
 
 
 @pytest.mark.real_data

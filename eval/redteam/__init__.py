@@ -1,0 +1,1 @@
+"""Prompts that a counselor model must not be led astray by, put to the gate and to models."""
