@@ -13,6 +13,7 @@ from eval.judge import command as judge_command
 from eval.miti import command as miti_command
 from eval.redteam import command as redteam_command
 from eval.report import command as report_command
+from eval.roleplay import command as roleplay_command
 from eval.sweep import command as sweep_command
 from eval.transcripts import command as transcripts_command
 from mi_llm import cli
@@ -31,6 +32,7 @@ app.command()(score_command.compare)
 app.command()(breakdown_command.breakdown)
 app.command()(predict_command.predict)
 app.command()(sweep_command.sweep)
+app.command()(roleplay_command.roleplay)
 app.command()(interview_command.interview)
 app.command()(redteam_command.redteam)
 app.command()(transcripts_command.transcripts)

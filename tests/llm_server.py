@@ -3,6 +3,8 @@
 In a test: `with LLMServer(script) as server: ... server.base_url, server.received`.
 As its own process: `python -m tests.llm_server --port 0 --faults 0.1 --seed 1 --latency 0.2 0.8`;
 it prints its address, and answers `GET /stats`.
+A request with `"stream": true` is answered in pieces. `GET .../models` names the model, if there is
+only one; else the server knows no such path.
 """
 
 from __future__ import annotations
@@ -59,6 +61,9 @@ class Reply:
     delay: float = 0.0
     reset: bool = False
     body: str | None = None  # sent as it is, instead of a completion
+    piece: int = 3  # characters in each piece of a stream
+    pause: float = 0.0  # seconds before each piece
+    breaks_at: int | None = None  # the connection is cut after so many characters of a stream
 
 
 Script = Callable[[Received], Reply | str]
@@ -191,7 +196,8 @@ class LLMServer:
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         if method == "GET":
-            self._write(writer, 200, json.dumps(self.stats()), {})
+            status, value = self._known(path)
+            self._write(writer, status, json.dumps(value), {})
             return True
         received = self._noted(head + body, path, headers, json.loads(body))
         self.open += 1
@@ -216,16 +222,46 @@ class LLMServer:
         self.latency += reply.delay
         await asyncio.sleep(reply.delay)
         if reply.reset:
-            connection: socket.socket = writer.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
+            _cut(writer)
             return False
+        if received.body.get("stream") and reply.status == 200 and reply.body is None:
+            return await self._stream(received, reply, writer)
         text = reply.body if reply.body is not None else json.dumps(_completion(received, reply))
         self._write(writer, reply.status, text, reply.headers)
         await writer.drain()
         if reply.status == 200:
             self.answered[received.prompt] += 1
         return True
+
+    async def _stream(self, received: Received, reply: Reply, writer: asyncio.StreamWriter) -> bool:
+        """The answer as server-sent events; False if it was cut."""
+        head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked"
+        writer.write(f"{head}\r\n\r\n".encode())
+        told = reply.text[: reply.breaks_at]
+        for start in range(0, len(told), reply.piece):
+            await asyncio.sleep(reply.pause)
+            _write_event(writer, _piece(received, told[start : start + reply.piece], None))
+            await writer.drain()
+        if reply.breaks_at is not None:
+            await asyncio.sleep(0.05)  # or what was sent before may be lost with the connection
+            _cut(writer)
+            return False
+        _write_event(writer, _piece(received, "", reply.finish_reason))
+        if reply.usage:
+            _write_event(writer, {**_completion(received, reply), "choices": []})
+        _write_event(writer, "[DONE]")
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        self.answered[received.prompt] += 1
+        return True
+
+    def _known(self, path: str) -> tuple[int, dict[str, Any]]:
+        """What GET answers: the models, or the counts."""
+        if not path.endswith("/models"):
+            return 200, self.stats()
+        if self.model is None:
+            return 404, {"error": {"message": "no such path"}}
+        return 200, {"object": "list", "data": [{"id": self.model, "object": "model"}]}
 
     def _refusal(self, received: Received) -> Reply | None:
         if not received.path.endswith("/chat/completions"):
@@ -253,6 +289,29 @@ class LLMServer:
             "latency": self.latency,
             "most_open": self.most_open,
         }
+
+
+def _cut(writer: asyncio.StreamWriter) -> None:
+    """End a connection without a farewell."""
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def _write_event(writer: asyncio.StreamWriter, value: dict[str, Any] | str) -> None:
+    text = value if isinstance(value, str) else json.dumps(value)
+    data = f"data: {text}\n\n".encode()
+    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+
+def _piece(received: Received, text: str, finish_reason: str | None) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-test",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": received.body["model"],
+        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}],
+    }
 
 
 def _completion(received: Received, reply: Reply) -> dict[str, Any]:

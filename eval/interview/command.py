@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TRANSCRIPTS = "transcripts.jsonl"
 FIDELITY = "fidelity"  # .json and .md
+SAFETY_PROMPT = "safety.v1"
 CLIENT_PROMPTS = ("client_observe.v1", "client_speak.v1", "client_read.v1")
 
 _CLIENT_TOKENS = 1024  # a report on one turn, or a short turn
@@ -62,6 +63,10 @@ def interview(
     reply_extra: Annotated[
         str, typer.Option(help="More of the counselors' request body, as JSON.")
     ] = "{}",
+    classifier: Annotated[
+        str,
+        typer.Option(help="A model, NAME or NAME=BASE_URL, that gives the gate a second look."),
+    ] = "",
     overwrite: Overwrite = False,
 ) -> None:
     """Have simulated clients talk with counselor models; write transcripts and how clients played.
@@ -85,13 +90,15 @@ def interview(
         _masking(asking.endpoint),
         (prompt, prompt_as),
         (sessions, seed),
+        _classifier(classifier, asking.endpoint),
     )
     if asking.dry_run:
         for line in _planned(study):
             print(line)
         return
     files.refuse_existing_folder(output, overwrite=overwrite)
-    for endpoint in (study.client, *study.counselors.values()):
+    looking = [study.classifier] if study.classifier else []
+    for endpoint in (study.client, *study.counselors.values(), *looking):
         require_served(endpoint)
     work = Interviews(study, output.with_name(f"{output.name}.ledger"), again=asking.again)
     held = _held(work)
@@ -104,6 +111,7 @@ def _study(
     client: Endpoint,
     prompt: tuple[str, Literal["instruction", "system"]],
     draw: tuple[int, int],
+    classifier: Endpoint | None,
 ) -> Study:
     from eval.interview.interview import Study
     from mi_llm.profiles import read_profiles
@@ -120,7 +128,18 @@ def _study(
         prompt_as=prompt_as,
         sessions=sessions,
         seed=seed,
+        classifier=classifier,
+        safety=_prompt(SAFETY_PROMPT),
     )
+
+
+def _classifier(named: str, endpoint: Endpoint) -> Endpoint | None:
+    from eval.counselors import counselors
+
+    if not named:
+        return None
+    (found,) = counselors([named], replace(endpoint, temperature=0.0)).values()
+    return _masking(found)
 
 
 def _prompt(name: str) -> PromptText:
@@ -157,6 +176,7 @@ def _planned(study: Study) -> list[str]:
         f"requests to the clients' model: at most {usual:,} if no gate trips, {most:,} if every "
         "one does",
         f"requests to the counselors: at most {replies:,}",
+        *(["requests to the classifier: at most one a client turn"] if study.classifier else []),
         "not counted: what is asked again because an answer is no usable JSON, or what the "
         "ledgers hold",
     ]
@@ -205,7 +225,7 @@ def _publish(
 
 
 def _stamp(output: Path, profiles: Path, work: Interviews, held: Sequence[Held]) -> None:
-    from eval.interview.transcripts import client_settings, settings
+    from eval.interview.transcripts import classifier_settings, client_settings, settings
     from mi_llm.stamp import write_stamp
 
     study = work.study
@@ -218,6 +238,7 @@ def _stamp(output: Path, profiles: Path, work: Interviews, held: Sequence[Held])
             **Counter(f"ended: {one.conversation.end_reason}" for one in held),
             "answers of the clients' model": work.client.answered,
             "answers of counselors": sum(one.answered for one in work.counselors.values()),
+            "client turns without a verdict of the classifier": work.classifier.set_aside,
         },
         packages=["openai", "pydantic", "rapidfuzz"],
         seed=study.seed,
@@ -227,6 +248,7 @@ def _stamp(output: Path, profiles: Path, work: Interviews, held: Sequence[Held])
             name: {**settings(study, name), "masked": _masked(tally)}
             for name, tally in work.counselors.items()
         },
+        classifier=classifier_settings(study),
     )
 
 

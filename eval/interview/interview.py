@@ -21,7 +21,7 @@ from mi_llm.dialogue import Turn
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import Answer, Door, Endpoint, Request, SetAside, Tally
 from mi_llm.profiles import Profile
-from mi_llm.safety import Gate
+from mi_llm.safety import Gate, Look
 from mi_llm.simulation import (
     Ask,
     ClientPrompts,
@@ -50,6 +50,8 @@ class Study:
         prompt_as: Where they are told it (`eval.counselors.messages`).
         sessions: How many of each profile with each model.
         seed: Of the clients' actions.
+        classifier: The endpoint of a model that gives the safety gate a second look, if any.
+        safety: What it is told.
     """
 
     profiles: tuple[Profile, ...]
@@ -60,6 +62,8 @@ class Study:
     prompt_as: PromptAs
     sessions: int
     seed: int
+    classifier: Endpoint | None
+    safety: PromptText
 
     @property
     def plan(self) -> list[Session]:
@@ -104,6 +108,7 @@ class Interviews:
         again: Whether to ask once more what was set aside in an earlier run.
         client: What became of the requests to the clients' model.
         counselors: What became of those to each counselor.
+        classifier: What became of those to the classifier.
     """
 
     study: Study
@@ -111,6 +116,7 @@ class Interviews:
     again: bool = False
     client: Tally = field(default_factory=Tally)
     counselors: dict[str, Tally] = field(default_factory=dict)
+    classifier: Tally = field(default_factory=Tally)
     _end: Exception | None = field(default=None, init=False)
 
     def held(self, done: Callable[[Held], None]) -> list[Held]:
@@ -138,10 +144,16 @@ class Interviews:
                 tally = self.counselors.setdefault(name, Tally())
                 file = f"counselor.{_file_name(name)}"
                 counselors[name] = await self._asker(stack, file, endpoint, tally)
+            looking = None
+            if self.study.classifier:
+                looking = await self._asker(
+                    stack, "classifier", self.study.classifier, self.classifier
+                )
 
             async def one(session: Session) -> Held:
                 async with places:
-                    held = await self._session(session, client, counselors[session.model])
+                    counselor = counselors[session.model]
+                    held = await self._session(session, client, counselor, looking)
                 done(held)
                 return held
 
@@ -172,7 +184,9 @@ class Interviews:
 
         return ask
 
-    async def _session(self, session: Session, client: Ask, counselor: Ask) -> Held:
+    async def _session(
+        self, session: Session, client: Ask, counselor: Ask, looking: Ask | None
+    ) -> Held:
         study, profile = self.study, session.profile
         player = SimulatedClient(
             profile,
@@ -183,8 +197,14 @@ class Interviews:
             seed=study.seed,
         )
         model = ModelCounselor(study.instruction, study.prompt_as, counselor, session)
-        gate = Gate(profile.locale)
-        talk = await converse(player, model, gate, max_rounds=profile.max_rounds)
+        safety = study.safety
+        talk = await converse(
+            player,
+            model,
+            Gate(profile.locale),
+            max_rounds=profile.max_rounds,
+            look=Look(safety.text, safety.sha, looking, session.id) if looking else None,
+        )
         return Held(session, talk)
 
 

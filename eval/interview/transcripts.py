@@ -32,6 +32,7 @@ def transcript(held: Held, study: Study) -> Dialogue:
     }
     simulation = {
         "client": client_settings(study),
+        "classifier": classifier_settings(study),
         "seed": study.seed,
         "session": session.number,
         "failure": talk.failure,
@@ -54,6 +55,13 @@ def client_settings(study: Study) -> dict[str, Any]:
     prompts = study.prompts
     shas = {"observe": prompts.observe.sha, "speak": prompts.speak.sha, "read": prompts.read.sha}
     return {**_asked(study.client), "prompts": shas}
+
+
+def classifier_settings(study: Study) -> dict[str, Any] | None:
+    """Who gave the gate a second look; None if nobody did."""
+    if study.classifier is None:
+        return None
+    return {**_asked(study.classifier), "prompt": study.safety.sha}
 
 
 def _asked(endpoint: Endpoint) -> dict[str, Any]:

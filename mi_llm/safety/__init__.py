@@ -11,6 +11,7 @@ from mi_llm.safety.lexicon import (
     harmful_advice,
     is_safety_response,
 )
+from mi_llm.safety.second_look import Look, intervention
 from mi_llm.safety.signs import Level, Source
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "HarmfulAdvice",
     "Intervention",
     "Level",
+    "Look",
     "Risk",
     "Source",
     "Step",
@@ -28,5 +30,6 @@ __all__ = [
     "crisis",
     "flags",
     "harmful_advice",
+    "intervention",
     "is_safety_response",
 ]

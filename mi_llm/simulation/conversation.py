@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mi_llm.dialogue import Turn
+from mi_llm.safety.second_look import intervention
 from mi_llm.simulation.ending import EndReason
 
 if TYPE_CHECKING:
-    from mi_llm.safety import Gate, Intervention
+    from mi_llm.safety import Gate, Intervention, Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,12 @@ class Conversation:
 
 
 async def converse(
-    client: Speaker, counselor: Speaker, gate: Gate | None, *, max_rounds: int
+    client: Speaker,
+    counselor: Speaker,
+    gate: Gate | None,
+    *,
+    max_rounds: int,
+    look: Look | None = None,
 ) -> Conversation:
     """Let two speakers talk until one of them, the gate or the rounds end it.
 
@@ -99,11 +105,12 @@ async def converse(
         counselor: Replies, unless the gate does.
         gate: Stands between the two; None where no risk can come up.
         max_rounds: A client's turn and the reply to it are one, at least 1.
+        look: A classifier that helps the gate; None leaves it to its word patterns.
 
     Returns:
         The conversation, also where a speaker failed (`EndReason.ERROR`).
     """
-    talk = _Talk(gate)
+    talk = _Talk(gate, look)
     try:
         for _ in range(max_rounds):
             if reason := await talk.round(client, counselor):
@@ -119,6 +126,7 @@ class _Talk:
     """A conversation as it grows."""
 
     gate: Gate | None
+    look: Look | None
     turns: tuple[Turn, ...] = ()
     answered: list[Intervention | None] = field(default_factory=list)  # one a client's turn
     notes: list[dict[str, Any]] = field(default_factory=list)
@@ -129,12 +137,12 @@ class _Talk:
         if not said.text.strip() and not said.ends:
             raise Failed("the client said nothing", said.notes)
         self._add(said)
-        intervention = self._intervention(said.text)
-        if intervention:
-            self.turns += (Turn("counselor", intervention.text),)
-            if intervention.ends_mi:
+        found = await self._intervention() if said.text.strip() else None
+        if found:
+            self.turns += (Turn("counselor", found.text),)
+            if found.ends_mi:
                 return EndReason.SAFETY
-        if said.ends or intervention:
+        if said.ends or found:
             return said.reason if said.ends else None
         reply = await counselor.speak(self.turns)
         if not reply.text.strip():
@@ -142,10 +150,10 @@ class _Talk:
         self._add(reply)
         return reply.reason if reply.ends else None
 
-    def _intervention(self, text: str) -> Intervention | None:
-        if self.gate is None or not text.strip():
+    async def _intervention(self) -> Intervention | None:
+        if self.gate is None:
             return None
-        found = self.gate.intervene(text, self.answered)
+        found = await intervention(self.gate, self.turns, self.answered, self.look)
         self.answered.append(found)
         return found
 

@@ -495,3 +495,30 @@ def test_a_transcript_whose_records_are_none_is_refused(tmp_path, key, value, me
     path.write_text(json.dumps(line) + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=re.escape(message)):
         list(read_transcripts(path))
+
+
+def test_a_classifier_gives_the_gate_a_second_look_and_sees_what_was_said_alone(run, tmp_path):
+    one = saved(tmp_path / "one.jsonl", [profile("p0")])
+
+    def guarded(received: Received) -> Reply | str:
+        if received.body["model"] != "guard":
+            return script(received)
+        told = json.JSONDecoder().raw_decode(received.body["messages"][1]["content"])[0]
+        assert set(told) == {"before", "said"}
+        found = {"risk": "self_harm", "level": "explicit", "about": "self", "quote": told["said"]}
+        return json.dumps(found, ensure_ascii=False)
+
+    out = tmp_path / "out"
+    with LLMServer(guarded) as server:
+        typed = words(one, out, server.base_url, "--models", "tuned", "--classifier", "guard")
+        done = run(*typed)
+        asked = [received.body["model"] for received in server.received]
+    assert (done.code, done.err) == (0, "")
+    assert asked.count("guard") == 1
+    assert "tuned" not in asked
+    (held,) = transcripts(out)
+    facts = held["meta"]["transcript"]
+    assert facts["end_reason"] == "safety"
+    (found,) = facts["safety"]
+    assert (found["turn"], found["step"], found["source"]) == (1, "hand_over", "classifier")
+    assert held["meta"]["simulation"]["classifier"]["model"] == "guard"

@@ -52,6 +52,8 @@ def study(server, *, models=("glm4_lora", "glm4_base"), seed=42, per_cell=1, **m
         "prompt": prompt.text,
         "prompt_name": prompt.name,
         "prompt_as": "instruction",
+        "classifier": None,
+        "safety": load("safety.v1"),
     }
     return Study(**{**values, **more})
 
@@ -221,6 +223,12 @@ def test_a_turn_that_cannot_be_said_is_refused(tmp_path, text, word):
         with pytest.raises(Refused, match=word):
             desk.say(session.id, "li", 0, text)
         assert desk.current("li").turns == ()
+
+
+def test_half_a_character_which_cannot_be_sent_is_replaced(tmp_path):
+    with LLMServer(lambda _: "嗯。") as server, opened(tmp_path / "study", server) as (desk, _):
+        session = talk(desk, "li", ["睡\ud83d不着"])
+    assert [turn.content for turn in session.turns] == ["睡?不着", "嗯。"]
 
 
 def test_who_draws_and_leaves_gets_the_same_again_and_others_get_something_else(tmp_path):
@@ -486,3 +494,48 @@ def test_a_damaged_session_is_named(tmp_path, change, told):
         desk.current("li")
     assert str(caught.value).startswith(f"{file}: ")
     assert told in str(caught.value)
+
+
+HINT = "灯都关了，我也想关了"  # none of the lexicon's words
+
+
+def verdict(said, *, level="indirect"):
+    found = {"risk": "self_harm", "level": level, "about": "self", "quote": said}
+    return json.dumps(found, ensure_ascii=False)
+
+
+def classified(path, answer, texts):
+    """A session whose turns a classifier looks at; the record, and which models were asked."""
+
+    def script(received):
+        return answer(received) if received.body["model"] == "guard" else "听起来你很累。"
+
+    with LLMServer(script) as server:
+        guard = Endpoint(server.base_url, "guard", mask=False)
+        with opened(path, server, classifier=guard) as (desk, _):
+            talk(desk, "li", texts)
+        asked = [received.body["model"] == "guard" for received in server.received]
+    return on_disk(path, "0001-li"), asked
+
+
+def test_a_classifier_adds_what_the_words_miss_and_the_model_is_not_asked(tmp_path):
+    assert Gate("zh").intervene(HINT, []) is None
+    record, asked = classified(tmp_path / "study", lambda _: verdict(HINT), [HINT])
+    assert asked == [True]
+    (found,) = record["safety"]
+    assert (found["step"], found["source"], found["phrase"]) == ("ask", "classifier", HINT)
+
+
+def test_a_classifier_is_not_asked_where_the_words_are_plain_and_takes_nothing_away(tmp_path):
+    nothing = '{"risk": "none", "level": "none", "about": "none", "quote": ""}'
+    record, asked = classified(tmp_path / "study", lambda _: nothing, ["我睡不着", DIES])
+    assert asked == [True, False]
+    assert [(one["turn"], one["step"]) for one in record["safety"]] == [(2, "hand_over")]
+
+
+@pytest.mark.parametrize("answer", [failed(500), Reply("我不知道")])
+def test_without_a_verdict_the_gate_goes_by_its_words_and_the_turn_is_marked(tmp_path, answer):
+    record, asked = classified(tmp_path / "study", lambda _: answer, [HINT])
+    assert asked == [True, False]
+    assert said(record)[-1] == ("counselor", "听起来你很累。")
+    assert record["flags"] == [{"turn": 1, "role": "client", "classifier": "no verdict"}]

@@ -1,0 +1,1 @@
+"""The role-play page: researchers play standardised clients against counselor models."""
