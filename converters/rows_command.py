@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from converters.row_options import CutoffLen, Fit, Register
 from mi_llm import cli, files
 from mi_llm.cli import Output, Overwrite
 from mi_llm.errors import InputError
@@ -30,19 +31,9 @@ def alpaca(
             "at the head. Default: instruction for rounds, system for dialogues."
         ),
     ] = None,
-    register: Annotated[
-        str | None, typer.Option(help="Name to enter in dataset_info.json, for recipes.")
-    ] = None,
-    fit: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="TOKENIZER:TEMPLATE, repeatable. No row is longer than --cutoff-len with any."
-        ),
-    ] = None,
-    cutoff_len: Annotated[
-        int | None,
-        typer.Option(min=1, help="Tokens, with --fit: the recipes' cutoff_len. Default: 2048."),
-    ] = None,
+    register: Register = None,
+    fit: Fit = None,
+    cutoff_len: CutoffLen = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write dialogues as Alpaca rows for LLaMA-Factory."""

@@ -51,6 +51,27 @@ def counselors(models: Sequence[str], endpoint: Endpoint) -> dict[str, Endpoint]
     return found
 
 
+def classifier(model: str, endpoint: Endpoint) -> Endpoint | None:
+    """The endpoint of the model that gives the safety gate a second look; None for "".
+
+    Args:
+        model: `NAME` or `NAME=BASE_URL`.
+        endpoint: How it is asked, but that it does not sample.
+
+    Raises:
+        InputError: As `counselors`.
+    """
+    if not model:
+        return None
+    (found,) = counselors([model], replace(endpoint, temperature=0.0)).values()
+    return masked_elsewhere(found)
+
+
+def masked_elsewhere(endpoint: Endpoint) -> Endpoint:
+    """On this machine a model sees what was said as it is; elsewhere personal data is masked."""
+    return replace(endpoint, mask=endpoint.mask and endpoint.host != "loopback")
+
+
 def require_served(endpoint: Endpoint) -> None:
     """Make sure that a server is there and has the model, before anything long is begun.
 

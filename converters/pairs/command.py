@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from converters.row_options import CutoffLen, Fit, Register
 from mi_llm import cli, files
 from mi_llm.cli import Output, Overwrite
 from mi_llm.errors import InputError
@@ -70,19 +71,9 @@ def pairs(
         typer.Option(min=0, max=0.9, help="Share of the dialogues held out, in OUTPUT_test.json."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="The same seed holds out the same dialogues.")] = 42,
-    register: Annotated[
-        str | None, typer.Option(help="Name to enter in dataset_info.json, for recipes.")
-    ] = None,
-    fit: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="TOKENIZER:TEMPLATE, repeatable. No pair is longer than --cutoff-len with any."
-        ),
-    ] = None,
-    cutoff_len: Annotated[
-        int | None,
-        typer.Option(min=1, help="Tokens, with --fit: the recipes' cutoff_len. Default: 2048."),
-    ] = None,
+    register: Register = None,
+    fit: Fit = None,
+    cutoff_len: CutoffLen = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write preference pairs: replies that MITI counts against, and better ones.

@@ -75,7 +75,7 @@ def interview(
     Answers are kept in OUTPUT.ledger/: the same command goes on where it was stopped. Exit code 1
     if a session ended because one side had no usable turn.
     """
-    from eval.counselors import counselors, require_served
+    from eval import counselors as chosen
     from eval.interview.interview import Interviews
 
     replying = replace(
@@ -86,11 +86,14 @@ def interview(
     )
     study = _study(
         profiles,
-        {name: _masking(one) for name, one in counselors(models, replying).items()},
-        _masking(asking.endpoint),
+        {
+            name: chosen.masked_elsewhere(one)
+            for name, one in chosen.counselors(models, replying).items()
+        },
+        chosen.masked_elsewhere(asking.endpoint),
         (prompt, prompt_as),
         (sessions, seed),
-        _classifier(classifier, asking.endpoint),
+        chosen.classifier(classifier, asking.endpoint),
     )
     if asking.dry_run:
         for line in _planned(study):
@@ -99,7 +102,7 @@ def interview(
     files.refuse_existing_folder(output, overwrite=overwrite)
     looking = [study.classifier] if study.classifier else []
     for endpoint in (study.client, *study.counselors.values(), *looking):
-        require_served(endpoint)
+        chosen.require_served(endpoint)
     work = Interviews(study, output.with_name(f"{output.name}.ledger"), again=asking.again)
     held = _held(work)
     _publish(output, profiles, work, held, overwrite=overwrite)
@@ -133,26 +136,12 @@ def _study(
     )
 
 
-def _classifier(named: str, endpoint: Endpoint) -> Endpoint | None:
-    from eval.counselors import counselors
-
-    if not named:
-        return None
-    (found,) = counselors([named], replace(endpoint, temperature=0.0)).values()
-    return _masking(found)
-
-
 def _prompt(name: str) -> PromptText:
     import prompts
     from mi_llm.simulation import PromptText
 
     prompt = prompts.load(name)
     return PromptText(prompt.fill(), prompt.sha)
-
-
-def _masking(endpoint: Endpoint) -> Endpoint:
-    """On this machine a model sees the turns as they are; elsewhere personal data is masked."""
-    return replace(endpoint, mask=endpoint.mask and endpoint.host != "loopback")
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +13,6 @@ from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
     from eval.roleplay.study import Study
-    from mi_llm.llm import Endpoint
 
 _PROMPT = "counselor.v1"  # as the training rows have it
 _SAFETY_PROMPT = "safety.v1"
@@ -53,7 +51,7 @@ def roleplay(
     The page answers on this machine only. Every turn is kept at once; the same command goes on
     where it was. Finished sessions are in OUTPUT/transcripts.jsonl, which `book` reads.
     """
-    from eval.counselors import counselors
+    from eval import counselors as chosen
     from eval.roleplay.study import Study
     from mi_llm.profiles import read_profiles
     from prompts import load
@@ -72,13 +70,16 @@ def roleplay(
     study = Study(
         profiles={one.id: one for one in read_profiles(profiles)},
         source=profiles,
-        endpoints={name: _masking(one) for name, one in counselors(models, asked.endpoint).items()},
+        endpoints={
+            name: chosen.masked_elsewhere(one)
+            for name, one in chosen.counselors(models, asked.endpoint).items()
+        },
         seed=seed,
         per_cell=sessions_per_pair,
         prompt=prompt.text,
         prompt_name=prompt.name,
         prompt_as=prompt_as,
-        classifier=_classifier(classifier, asked.endpoint),
+        classifier=chosen.classifier(classifier, asked.endpoint),
         safety=load(_SAFETY_PROMPT),
     )
     _serve(study, output, port, lang)
@@ -126,20 +127,6 @@ def _tell(study: Study, output: Path, address: str, held: int) -> None:
 def _report(line: str) -> None:
     """A line for whoever runs the page; it may name models, and no browser sees it."""
     print(line, file=sys.stderr, flush=True)
-
-
-def _classifier(named: str, endpoint: Endpoint) -> Endpoint | None:
-    from eval.counselors import counselors
-
-    if not named:
-        return None
-    (found,) = counselors([named], replace(endpoint, temperature=0.0)).values()
-    return _masking(found)
-
-
-def _masking(endpoint: Endpoint) -> Endpoint:
-    """On this machine a model sees what was typed; elsewhere only with personal data masked."""
-    return replace(endpoint, mask=endpoint.mask and endpoint.host != "loopback")
 
 
 def _require_gradio() -> None:
