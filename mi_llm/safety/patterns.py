@@ -44,11 +44,11 @@ def patterns(file: str, table: str, name: str = "") -> Patterns:
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern with every <name> put in."""
+    """A pattern with every <name> put in; "dont" and "im" are read as "don't" and "i'm"."""
     words = {**read(LEXICON)["words"], **read("signs.yaml")["words"]}
     while (longer := re.sub(r"<(\w+)>", lambda tag: words[tag[1]], pattern)) != pattern:
         pattern = longer
-    return re.compile(pattern, re.MULTILINE)
+    return re.compile(_APOSTROPHE.sub("'?", pattern), re.MULTILINE)
 
 
 @cache
@@ -75,6 +75,8 @@ def is_denied(plain: str, start: int, end: int) -> bool:
 CLAUSE_END = re.compile(r"[，。；！？,;!?\n]")
 
 _NOTHING = re.compile(r"(?!)")
+# Left out by those who type fast. Not before "ll" and "d": "ill" and "wed" are words.
+_APOSTROPHE = re.compile(r"'(?=(?:t|m|s|re|ve)\b)")
 # Traditional characters of the lists' words; full-width letters, digits and signs, but for the
 # Chinese punctuation that the lists use.
 _TRADITIONAL = (

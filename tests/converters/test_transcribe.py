@@ -245,7 +245,7 @@ def test_a_dry_run_tells_sends_nothing_and_writes_nothing(tmp_path: Path, out: P
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--prompt", "transcribe.v0"], "no prompt 'transcribe.v0'; there are: counselor.v1"),
+        (["--prompt", "transcribe.v0"], "no prompt 'transcribe.v0'; there are: "),
         (["--base-url", "https://models.example/v1"], "--allow-host models.example"),
         (["--overwrite", "--concurrency", 0], "--concurrency 0: must be above 0"),
     ],

@@ -128,7 +128,7 @@ def test_500_requests_with_faults_are_all_accounted_for_across_three_kills(drive
 
 def test_two_processes_at_once_on_one_ledger_ask_everything_once_and_agree(ledger):
     count = 80
-    script = with_latency(good, 0.02, 0.06, seed=1)
+    script = with_latency(good, 0.2, 0.5, seed=1)  # long enough for the second to begin
     with LLMServer(script) as server:
         words = (server.base_url, ledger, "--count", count)
         pair = [

@@ -9,7 +9,7 @@ from tests.pipeline.test_fit import SAMPLE, processed, renderings
 
 __all__ = ["renderings"]  # a fixture
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.slow]
 
 NEVER = 10**6  # tokens; nothing is cut
 IGNORED = -100

@@ -138,6 +138,7 @@ def rewards(step):
 EVALUATED = ("eval_dataset=mi_pairs_test", "do_eval=true")
 
 
+@pytest.mark.slow
 @ONE_AFTER_THE_OTHER
 def test_dpo_starts_at_the_sft_model_and_moves_the_margin_on_held_out_pairs_up(
     stand_ins, rows, sft, tmp_path
