@@ -5,7 +5,8 @@ a source: model and product names, control tokens and thinking, speaker labels, 
 transcript's `meta` says of its source, phone numbers and the like. The key undoes it.
 
 What a counselor *does* stays, even where it tells: "as an AI I cannot ..." is behaviour and gets
-coded, only a name in it goes. Nobody can blind length, layout or style, and people's names have no
+coded, only a name in it goes. What the safety gate said in its place is no behaviour of its: a mark
+stands there instead. Nobody can blind length, layout or style, and people's names have no
 form by which to find them.
 """
 
@@ -28,6 +29,8 @@ from mi_llm.neutral_ids import turns_sha256
 
 MANUAL = "4.2.1"
 NAME_MARK, NOTHING_LEFT = "××", "……"
+# In place of what the safety gate said: not the counselor's words, so not to be coded.
+SAFETY_MARK = "【固定的安全提示，不是被评者所说，请记 NC。Fixed safety text, code NC.】"
 _WARNING = (
     "This file undoes the blinding. Keep it away from the raters until both have handed in their "
     "books: do not send it, do not put it into one archive with the books."
@@ -166,7 +169,13 @@ def blinded(transcripts: Sequence[Dialogue], *, seed: int) -> Blinding:
 def _blind_turns(transcript: Dialogue, removed: Counter[str]) -> tuple[Turn, ...]:
     """The turns without traces; none vanishes, so that volleys keep their numbers."""
     turns = []
+    volleys, by_gate = 0, {one.get("turn") for one in _facts(transcript).get("safety") or ()}
     for turn in transcript.turns:
+        volleys += turn.role == "counselor"
+        if turn.role == "counselor" and volleys in by_gate:
+            removed["safety texts"] += 1
+            turns.append(Turn(turn.role, SAFETY_MARK))
+            continue
         text = _without_names(turn.content, transcript, removed)
         if not text:
             removed["turns that held nothing else"] += 1

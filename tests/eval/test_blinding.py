@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.books.blinding import blinded
+from eval.books.blinding import SAFETY_MARK, blinded
 from eval.books.book import write_books
 from mi_llm.errors import InputError
 from tests.eval.coding_books import THREE, transcript
@@ -146,3 +146,15 @@ def test_a_fingerprint_is_in_no_other_file(tmp_path):
     same = [transcript("a/1", "嗯。", "好。")]
     salts = {blinded(same, seed=seed).salt for seed in range(5)}
     assert len(salts) == 5
+
+
+def test_what_the_safety_gate_said_is_marked_and_not_shown_as_the_counselors():
+    gate = "谢谢你告诉我。请现在就打12356。"
+    one = transcript(
+        "roleplay/1", "我睡不着。", "你很累。", "我不想活了。", gate, "嗯。", "我在听。",
+        safety=[{"turn": 2, "risk": "self_harm", "step": "hand_over"}],
+    )  # fmt: skip
+    found = blinded([one], seed=1)
+    said = [turn.content for turn in found.transcripts[0].turns]
+    assert said == ["我睡不着。", "你很累。", "我不想活了。", SAFETY_MARK, "嗯。", "我在听。"]
+    assert found.removed == {"safety texts": 1}
