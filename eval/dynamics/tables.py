@@ -38,18 +38,20 @@ def page(report: Report, t: Words) -> str:
 def told(estimate: Estimate | None, measure: str, *, signed: bool = False) -> str:
     """An estimate with its interval, shares in percent; a dash if there is none.
 
-    Dialogues that are all alike give no interval that says anything, and none is shown.
+    Dialogues that are all alike give no interval that says anything, and none is shown. That of a
+    share ends where shares end.
     """
     if estimate is None:
         return _NONE
-    alike = estimate.low is None or estimate.method == NO_SPREAD
-    ends = None if alike else (estimate.low or 0.0, estimate.high)
+    ends = None
+    if estimate.low is not None and estimate.high is not None and estimate.method != NO_SPREAD:
+        ends = (estimate.low, estimate.high)
+        if measure in SHARES and not signed:
+            ends = (max(ends[0], 0.0), min(ends[1], 1.0))
     return _interval(estimate.mean, ends, measure, signed=signed)
 
 
-def _interval(
-    mean: float, ends: tuple[float, float | None] | None, measure: str, *, signed: bool
-) -> str:
+def _interval(mean: float, ends: tuple[float, float] | None, measure: str, *, signed: bool) -> str:
     percent = measure in SHARES
     sign = "+" if signed else ""
 
@@ -58,7 +60,7 @@ def _interval(
 
     unit = (" points" if signed else "%") if percent else ""
     text = number(mean) + unit
-    return text if ends is None else f"{text} [{number(ends[0])}, {number(ends[1] or 0.0)}]"
+    return text if ends is None else f"{text} [{number(ends[0])}, {number(ends[1])}]"
 
 
 def _measures(report: Report, how: str, t: Words) -> Table:
@@ -172,7 +174,7 @@ def _differences(report: Report, t: Words) -> Table:
             f"{one.first} - {one.second}",
             _interval(
                 one.value,
-                None if one.low is None else (one.low, one.high),
+                None if one.low is None or one.high is None else (one.low, one.high),
                 one.measure,
                 signed=True,
             ),

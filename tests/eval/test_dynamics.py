@@ -15,11 +15,12 @@ from eval.dynamics.measures import longest_run, parts, repeated, value
 from eval.dynamics.redirections import Redirection, accepted, redirections
 from eval.dynamics.requests import spans
 from eval.dynamics.stability import Score, places, scores, trend
-from eval.dynamics.tables import page
+from eval.dynamics.tables import page, told
 from eval.dynamics.tracking import tracking
 from eval.dynamics.words import chinese, words
 from mi_llm.dialogue import Dialogue, dialogue_lines
 from mi_llm.errors import InputError
+from mi_llm.statistics import T_BASED, Estimate
 from tests.eval.dynamics_dialogues import (
     blocks,
     dialogue,
@@ -481,3 +482,10 @@ def test_mistakes_are_told_in_one_line_and_leave_nothing(tmp_path: Path):
         assert fault in done.stderr
         assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_the_interval_of_a_share_ends_where_shares_end_and_that_of_a_difference_does_not():
+    two = Estimate(0.5, -2.157, 3.49, T_BASED)
+    assert told(two, "acceptance") == "50.0% [0.0, 100.0]"
+    assert told(two, "acceptance", signed=True) == "+50.0 points [-215.7, +349.0]"
+    assert told(two, "effectiveness") == "0.50 [-2.16, 3.49]"
