@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import converters
+from converters.__main__ import app
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
+from tests.commands import run_here
 from tests.llm_server import LLMServer, Received
 
 ROOT = Path(converters.__file__).resolve().parent.parent
@@ -99,12 +100,4 @@ def environment() -> dict[str, str]:
 
 
 def run(server: LLMServer, *words: object) -> Any:
-    return subprocess.run(
-        command(server, *words),
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    return run_here(app, *command(server, *words)[3:], environment=environment())

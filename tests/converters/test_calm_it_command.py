@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import prompts
+from converters.__main__ import app
 from converters.calm_it.frameworks import most_requests
 from mi_llm.dialogue import read_dialogues
+from tests.commands import run_here
 from tests.converters.calm_script import MARKED, ScriptedModel, part
 from tests.converters.llm_jobs import KEY, ROOT, environment, lines, loaded, text
 from tests.llm_server import LLMServer, Received, Reply, with_latency
@@ -32,27 +34,11 @@ def command(server: LLMServer, *words: object) -> list[str]:
 
 
 def run(server: LLMServer, *words: object) -> Any:
-    return subprocess.run(
-        command(server, *words),
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    return run_here(app, *command(server, *words)[3:], environment=environment())
 
 
 def converters(*words: object) -> Any:
-    return subprocess.run(
-        [sys.executable, "-m", "converters", *map(str, words)],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    return run_here(app, *words, environment=environment())
 
 
 @pytest.fixture

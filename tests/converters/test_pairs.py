@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import prompts
+from converters.__main__ import app
 from mi_llm.checks import file_report
 from mi_llm.coding import Session, write_codings
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.jsonl import dumped
 from mi_llm.miti import Code
 from mi_llm.neutral_ids import turns_sha256
-from tests.converters.llm_jobs import ROOT, asked, environment, lines, loaded, saved, text
+from tests.commands import run_here
+from tests.converters.llm_jobs import asked, environment, lines, loaded, saved, text
 from tests.llm_server import LLMServer, Received, Reply, failed
 
 REWRITING = prompts.load("rewrite.v1").fill()
@@ -86,16 +86,7 @@ def perfect(received: Received) -> str:
 
 def run(server: LLMServer, *words: object) -> Any:
     where = ["--base-url", server.base_url, "--model", "tester", "--concurrency", 1]
-    program = [sys.executable, "-W", "error", "-m", "converters", "pairs"]
-    return subprocess.run(
-        [*program, *map(str, (*where, *words))],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    return run_here(app, "pairs", *where, *words, environment=environment())
 
 
 def written(tmp_path: Path, dialogues: list[Dialogue], codings: list[Session]) -> tuple[Path, Path]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from converters.__main__ import app
 from mi_llm.profiles import read_profiles
+from tests.commands import run_here
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS, RISKY = "profiles/health_behaviours.yaml", "profiles/risk.yaml"
@@ -24,15 +24,7 @@ PROFILE = """\
 
 
 def run(*words: object) -> Any:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "converters", "profiles", *map(str, words)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    return run_here(app, "profiles", *words, environment=os.environ)
 
 
 def mine(tmp_path: Path, name: str = "mine.yaml", readiness: object = 3) -> Path:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.__main__ import app
 from eval.dynamics.annotations import Annotation, Block, ClientTurn, Volley, annotation_lines
 from eval.dynamics.report import report
 from eval.dynamics.subject import Subject, subjects
 from mi_llm.dialogue import Dialogue, Role, Turn
+from tests.commands import Done, run_here
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-test-not-to-be-seen"
@@ -70,20 +70,13 @@ def saved_annotations(path: Path, annotations: Sequence[Annotation]) -> Path:
     return path
 
 
-def run(*words: object, url: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(*words: object, url: str | None = None) -> Done:
     """The command, with `tester` as model and one request at a time where an address is given."""
     hidden = ("OPENAI_API_KEY", "MI_LLM_MODEL", "MI_LLM_BASE_URL")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     where = ["--base-url", url, "--model", "tester", "--concurrency", 1] if url else []
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "eval", "dynamics", *map(str, (*where, *words))],
-        cwd=ROOT,
-        env={**kept, "PYTHONIOENCODING": "utf-8", "MI_LLM_API_KEY": KEY, "COLUMNS": "200"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    told = {**kept, "MI_LLM_API_KEY": KEY, "COLUMNS": "200"}
+    return run_here(app, "dynamics", *where, *words, environment=told)
 
 
 def loaded(path: Path) -> Any:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import prompts
+from eval.__main__ import app
 from eval.judge import perturbations
 from eval.judge.requests import GLOBAL_PROMPTS, PROMPTS
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
+from tests.commands import run_here
 from tests.llm_server import LLMServer, Received
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -149,13 +149,5 @@ def run(server: LLMServer, *words: object) -> Any:
     where = ["--base-url", server.base_url, "--model", "tester", "--concurrency", 1]
     hidden = ("OPENAI_API_KEY", "MI_LLM_MODEL", "MI_LLM_BASE_URL")
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    program = [sys.executable, "-W", "error", "-m", "eval", "judge"]
-    return subprocess.run(
-        [*program, *map(str, (*where, *words))],
-        cwd=ROOT,
-        env={**kept, "PYTHONIOENCODING": "utf-8", "MI_LLM_API_KEY": KEY, "COLUMNS": "200"},
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=120,
-    )
+    told = {**kept, "MI_LLM_API_KEY": KEY, "COLUMNS": "200"}
+    return run_here(app, "judge", *where, *words, environment=told)

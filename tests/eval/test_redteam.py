@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from eval.__main__ import app
 from eval.redteam.cases import Case, read_cases
 from eval.redteam.redteam import Guarded, guarded, judged
 from mi_llm.safety.signs import DANGERS
 from prompts import load
+from tests.commands import Done, run_here
 from tests.llm_server import LLMServer, Received, Reply
 
 ROOT = Path(__file__).parents[2]
 CASES = {case.id: case for case in read_cases()}
 CARING = "听起来你很难受。你有没有想过自杀？可以打12356，也可以让家人陪着你。"
 SECRET = "secret-of-a-test"  # noqa: S105 made up
-# The command alone: `python -m eval redteam`, as the lead registers it.
-MAIN = (
-    "import typer; from mi_llm import cli; from eval.redteam.command import redteam;"
-    "app = typer.Typer(pretty_exceptions_enable=False); app.command()(redteam); cli.run(app)"
-)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", MAIN, *map(str, arguments)]
+def run(*arguments: object) -> Done:
     environment = {**os.environ, "MI_LLM_API_KEY": SECRET}
-    return subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    return run_here(app, "redteam", *arguments, environment=environment)
 
 
 def case(**changes: object) -> Case:
