@@ -92,7 +92,8 @@ def _results(
     end: Exception | None = None
     more = True
     while more or tasks:
-        while more and len(tasks) < 2 * door.endpoint.concurrency:
+        # What waits for another process is no reason to be idle: it shares the work.
+        while more and len(tasks) - door.waiting < 2 * door.endpoint.concurrency:
             try:
                 request = next(requests)
             except StopIteration:

@@ -37,6 +37,7 @@ class Door:
     ) -> None:
         self.endpoint, self.tally = endpoint, Tally() if tally is None else tally
         self._path, self._again = ledger, again
+        self._waiting = 0
 
     async def __aenter__(self) -> Door:
         self._sender = Sender(self.endpoint, self.tally)
@@ -58,6 +59,11 @@ class Door:
     ) -> None:
         await self._sender.close()
         self._ledger.close()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for what another process is asking just now."""
+        return self._waiting
 
     async def ask(self, request: Request) -> Answer | SetAside:
         """Ask, unless the ledger knows; ask again where the answer does not fit.
@@ -114,10 +120,17 @@ class Door:
                 self._sender.require_open()
                 claimed = self._ledger.claim(key)
                 if not claimed:
-                    await asyncio.sleep(_LOOK)
+                    await self._wait()
         finally:
             if claimed:
                 self._ledger.release(key)
+
+    async def _wait(self) -> None:
+        self._waiting += 1
+        try:
+            await asyncio.sleep(_LOOK)
+        finally:
+            self._waiting -= 1
 
     async def _paid(self, request: Request, messages: tuple[Message, ...], key: str) -> Line:
         """The endpoint's answer to these messages, paid for and in the ledger."""
