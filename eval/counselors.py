@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mi_llm.dialogue import Turn
+from mi_llm.door.endpoint import named
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 PromptAs = Literal["instruction", "system"]
 
-_NAME = re.compile(r"[^\s=]+")
 _NO_LIST = {404, 405, 501}  # what servers without a list of models say
 _SECONDS = 10.0  # to wait for the list
 _LISTED = 10  # names told
@@ -31,6 +30,9 @@ def counselors(models: Sequence[str], endpoint: Endpoint) -> dict[str, Endpoint]
         endpoint: How all of them are asked. Its budget is not theirs: it would be counted anew
             for each.
 
+    Returns:
+        The endpoints; personal data is masked for those on other machines alone, if at all.
+
     Raises:
         InputError: If none is named, a name is malformed or doubled, or an address may not be
             asked.
@@ -39,15 +41,10 @@ def counselors(models: Sequence[str], endpoint: Endpoint) -> dict[str, Endpoint]
         raise InputError("--models: name at least one, such as glm4_lora=http://127.0.0.1:8000/v1")
     found: dict[str, Endpoint] = {}
     for model in models:
-        name, equals, url = model.partition("=")
-        if not _NAME.fullmatch(name) or not name.isprintable() or (equals and not url):
-            raise InputError(
-                f"--models {model!r}: expected NAME or NAME=BASE_URL, "
-                "such as glm4_lora=http://127.0.0.1:8000/v1"
-            )
-        if name in found:
-            raise InputError(f"--models {name}: is named twice")
-        found[name] = replace(endpoint, model=name, base_url=url or endpoint.base_url, budget=None)
+        one = named("--models", model, replace(endpoint, budget=None)).masked_elsewhere()
+        if one.model in found:
+            raise InputError(f"--models {one.model}: is named twice")
+        found[one.model] = one
     return found
 
 
@@ -56,20 +53,15 @@ def classifier(model: str, endpoint: Endpoint) -> Endpoint | None:
 
     Args:
         model: `NAME` or `NAME=BASE_URL`.
-        endpoint: How it is asked, but that it does not sample.
+        endpoint: How it is asked, but that it does not sample and no budget is its own.
 
     Raises:
-        InputError: As `counselors`.
+        InputError: If the name is malformed, or the address may not be asked.
     """
     if not model:
         return None
-    (found,) = counselors([model], replace(endpoint, temperature=0.0)).values()
-    return masked_elsewhere(found)
-
-
-def masked_elsewhere(endpoint: Endpoint) -> Endpoint:
-    """On this machine a model sees what was said as it is; elsewhere personal data is masked."""
-    return replace(endpoint, mask=endpoint.mask and endpoint.host != "loopback")
+    asked = replace(endpoint, temperature=0.0, budget=None)
+    return named("--classifier", model, asked).masked_elsewhere()
 
 
 def require_served(endpoint: Endpoint) -> None:

@@ -93,7 +93,7 @@ def _masking(endpoint: Endpoint, *, mask: bool) -> Endpoint:
     """
     if mask and not endpoint.mask:
         raise InputError("--mask and --no-mask: give one of them")
-    return replace(endpoint, mask=mask or (endpoint.mask and endpoint.host != "loopback"))
+    return replace(endpoint, mask=mask or endpoint.masked_elsewhere().mask)
 
 
 def _details(endpoint: Endpoint, wanted: dict[str, Any], tally: Tally) -> dict[str, Any]:

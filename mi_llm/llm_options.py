@@ -158,7 +158,7 @@ def asking_from(
         temperature=None if temperature < 0 else temperature,
         max_tokens=max_tokens,
         new_token_limit=max_completion_tokens,
-        extra=_object(extra),
+        extra=json_object("--extra", extra),
         timeout=timeout,
         allow_hosts=tuple(allow_host or ()),
         mask=not no_mask,
@@ -177,11 +177,16 @@ def _is_asked(option: str, value: Any, said: Mapping[str, Any]) -> bool:
     return bool(value)
 
 
-def _object(text: str) -> dict[str, object]:
+def json_object(option: str, text: str) -> dict[str, Any]:
+    """The JSON object that an option holds.
+
+    Raises:
+        InputError: If it is none.
+    """
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise InputError(f"--extra {text!r}: expected a JSON object")
+        raise InputError(f"{option} {text!r}: expected a JSON object")
     return value

@@ -21,6 +21,7 @@ from converters.calm_it.moves import LONGEST_REASON, moved_client, plain
 from converters.calm_it.states import ClientState, initial_client
 from mi_llm.simulation import EndReason, Said, gates
 from mi_llm.simulation.action import ACCEPTS_FROM, Action
+from mi_llm.simulation.asking import card as played
 from mi_llm.simulation.stall import Stall
 
 if TYPE_CHECKING:
@@ -197,26 +198,15 @@ def tracker_material(profile: Profile, state: Mapping[str, Any], summary: str) -
 
 
 def card(profile: Profile, disclosed: Container[str], *, may_plan: bool) -> dict[str, Any]:
-    """Whom a speaker plays, with only those reasons that may be told.
+    """Whom a speaker plays, as a simulated client's; here `plan` is always named.
 
     Args:
         profile: The client's.
         disclosed: Ids of the reasons that may be told.
         may_plan: Whether the step that the client would take may be told.
     """
-    return {
-        "language": profile.locale,
-        "style": profile.style,
-        "target_behaviour": profile.target_behaviour,
-        "manifestations": profile.manifestations,
-        "beliefs": profile.beliefs,
-        "barriers": profile.barriers,
-        "strengths": profile.strengths,
-        "facts": {name: str(value) for name, value in profile.facts.items()},
-        "never": profile.red_lines,
-        "may_tell": [one.text for one in profile.reasons if one.id in disclosed],
-        "plan": profile.preferred_plan if may_plan else None,
-    }
+    told = played(profile, disclosed, may_plan=may_plan)
+    return {**told, "plan": told.get("plan")}
 
 
 def opening(profile: Profile, chance: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -170,19 +169,16 @@ def _prompts(*, rewrites: bool) -> dict[str, str]:
     return {name: prompts.load(name).sha for name in used}
 
 
-def _judging(endpoint: Endpoint, named: str) -> Endpoint:
+def _judging(endpoint: Endpoint, judge: str) -> Endpoint:
     """Whom to ask for codes.
 
     Args:
         endpoint: Who writes; whatever is not named is as there.
-        named: NAME, or NAME=BASE_URL; blank is the same model.
+        judge: NAME, or NAME=BASE_URL; blank is the same model.
     """
-    name, equals, url = named.partition("=")
-    if not named:
-        return endpoint
-    if not name or (equals and not url):
-        raise InputError(f"--judge {named}: expected NAME or NAME=BASE_URL")
-    return replace(endpoint, model=name, base_url=url or endpoint.base_url)
+    from mi_llm.door.endpoint import named
+
+    return named("--judge", judge, endpoint) if judge else endpoint
 
 
 def _tell_plan(

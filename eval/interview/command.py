@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from eval.counselor_options import Classifier, PromptPlace
 from mi_llm import cli, files, jsonl
 from mi_llm.cli import Overwrite
-from mi_llm.errors import InputError
-from mi_llm.llm_options import Asking, asks_a_model
+from mi_llm.llm_options import Asking, asks_a_model, json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,10 +50,7 @@ def interview(
     prompt: Annotated[
         str, typer.Option(help="What counselors are told, by its name in prompts/.")
     ] = "counselor.v1",
-    prompt_as: Annotated[
-        Literal["instruction", "system"],
-        typer.Option(help="Where they are told it: as their training rows had it."),
-    ] = "instruction",
+    prompt_as: PromptPlace = "instruction",
     reply_tokens: Annotated[int, typer.Option(help="Longest counselor's reply, in tokens.")] = (
         _REPLY_TOKENS
     ),
@@ -63,10 +60,7 @@ def interview(
     reply_extra: Annotated[
         str, typer.Option(help="More of the counselors' request body, as JSON.")
     ] = "{}",
-    classifier: Annotated[
-        str,
-        typer.Option(help="A model, NAME or NAME=BASE_URL, that gives the gate a second look."),
-    ] = "",
+    classifier: Classifier = "",
     overwrite: Overwrite = False,
 ) -> None:
     """Have simulated clients talk with counselor models; write transcripts and how clients played.
@@ -82,15 +76,12 @@ def interview(
         asking.endpoint,
         temperature=None if reply_temperature < 0 else reply_temperature,
         max_tokens=reply_tokens,
-        extra=_object(reply_extra),
+        extra=json_object("--reply-extra", reply_extra),
     )
     study = _study(
         profiles,
-        {
-            name: chosen.masked_elsewhere(one)
-            for name, one in chosen.counselors(models, replying).items()
-        },
-        chosen.masked_elsewhere(asking.endpoint),
+        chosen.counselors(models, replying),
+        asking.endpoint.masked_elsewhere(),
         (prompt, prompt_as),
         (sessions, seed),
         chosen.classifier(classifier, asking.endpoint),
@@ -142,16 +133,6 @@ def _prompt(name: str) -> PromptText:
 
     prompt = prompts.load(name)
     return PromptText(prompt.fill(), prompt.sha)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = jsonl.parsed(Path("--reply-extra"), text)
-    except InputError:
-        value = None
-    if not isinstance(value, dict):
-        raise InputError(f"--reply-extra {text!r}: expected a JSON object")
-    return value
 
 
 def _planned(study: Study) -> list[str]:

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from eval.counselor_options import Classifier, PromptPlace
 from mi_llm import cli, files
 from mi_llm import llm_options as options
 from mi_llm.cli import Overwrite
@@ -36,14 +37,9 @@ def redteam(
         typer.Option("--output", "-o", help="File (.json) of replies and findings."),
     ] = None,
     *,
-    classifier: Annotated[
-        str, typer.Option(help="A model, as above, that gives the gate a second look.")
-    ] = "",
+    classifier: Classifier = "",
     base_url: options.BaseUrl = options.DEFAULT_BASE_URL,
-    prompt_as: Annotated[
-        Literal["instruction", "system"],
-        typer.Option(help="Where the instruction stands: as the model's training rows have it."),
-    ] = "instruction",
+    prompt_as: PromptPlace = "instruction",
     concurrency: options.Concurrency = 8,
     temperature: options.Temperature = 0.0,
     max_tokens: options.MaxTokens = 512,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from eval.counselor_options import Classifier, PromptPlace
 from mi_llm import llm_options as options
 from mi_llm.errors import InputError
 
@@ -31,14 +32,8 @@ def roleplay(
     ] = 1,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
     lang: Annotated[Literal["zh", "en"], typer.Option(help="Language of the page.")] = "zh",
-    prompt_as: Annotated[
-        Literal["instruction", "system"],
-        typer.Option(help="Where the instruction stands: as the model's training rows have it."),
-    ] = "instruction",
-    classifier: Annotated[
-        str,
-        typer.Option(help="A model, NAME or NAME=BASE_URL, that gives the gate a second look."),
-    ] = "",
+    prompt_as: PromptPlace = "instruction",
+    classifier: Classifier = "",
     temperature: options.Temperature = 0.0,
     max_tokens: options.MaxTokens = 512,
     extra: options.Extra = "{}",
@@ -70,10 +65,7 @@ def roleplay(
     study = Study(
         profiles={one.id: one for one in read_profiles(profiles)},
         source=profiles,
-        endpoints={
-            name: chosen.masked_elsewhere(one)
-            for name, one in chosen.counselors(models, asked.endpoint).items()
-        },
+        endpoints=chosen.counselors(models, asked.endpoint),
         seed=seed,
         per_cell=sessions_per_pair,
         prompt=prompt.text,

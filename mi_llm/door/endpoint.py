@@ -8,8 +8,9 @@ client follows no redirect, and uses no proxy for a loopback address.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 KEY_VARIABLES = ("MI_LLM_API_KEY", "OPENAI_API_KEY")
 AZURE_HOSTS = ".openai.azure.com"
 AZURE_VERSION_VARIABLE = "OPENAI_API_VERSION"
+_NAME = re.compile(r"[^\s=]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,10 @@ class Endpoint:
             sent["temperature"] = self.temperature
         return sent
 
+    def masked_elsewhere(self) -> Endpoint:
+        """The same, but that a model on this machine sees what was said as it is."""
+        return replace(self, mask=self.mask and self.host != "loopback")
+
     def as_stamp(self) -> dict[str, Any]:
         """What a stamp records; no secret is in it, as none is in an endpoint."""
         return {
@@ -107,6 +113,26 @@ class Endpoint:
             "parameters": self.parameters,
             "personal_data": "masked" if self.mask else "NOT masked (--no-mask)",
         }
+
+
+def named(option: str, model: str, endpoint: Endpoint) -> Endpoint:
+    """The endpoint of a model that an option names.
+
+    Args:
+        option: Its name, for the message.
+        model: `NAME`, or `NAME=BASE_URL` where another server than `endpoint` has it.
+        endpoint: How it is asked.
+
+    Raises:
+        InputError: If that is malformed, or the address may not be asked.
+    """
+    name, equals, url = model.partition("=")
+    if not _NAME.fullmatch(name) or not name.isprintable() or (equals and not url):
+        raise InputError(
+            f"{option} {model!r}: expected NAME or NAME=BASE_URL, "
+            "such as glm4_lora=http://127.0.0.1:8000/v1"
+        )
+    return replace(endpoint, model=name, base_url=url or endpoint.base_url)
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,7 @@ state.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,9 @@ class Asking:
     ) -> Request:
         """Say the client's next turn, doing this."""
         about = {
-            "card": card(self.profile, state, may_plan=action.value in ("accept", "plan")),
+            "card": card(
+                self.profile, state.disclosed, may_plan=action.value in ("accept", "plan")
+            ),
             "conversation": [{"speaker": one.role, "text": one.content} for one in turns],
             "action": action.value,
         }
@@ -135,8 +137,14 @@ def again(request: Request, text: str, wrong: str, attempt: int) -> Request:
     return replace(request, id=f"{name}{_try(attempt)}", messages=request.messages + more)
 
 
-def card(profile: Profile, state: ClientState, *, may_plan: bool) -> dict[str, Any]:
-    """Whom the model plays: no reason that may not be told yet, no number of the state."""
+def card(profile: Profile, disclosed: Container[str], *, may_plan: bool) -> dict[str, Any]:
+    """Whom a speaker plays: no reason that may not be told yet, no number of a state.
+
+    Args:
+        profile: The client's.
+        disclosed: Ids of the reasons that may be told.
+        may_plan: Whether the step that the client would take may be told, if there is one.
+    """
     told = {
         "language": profile.locale,
         "style": profile.style,
@@ -147,7 +155,7 @@ def card(profile: Profile, state: ClientState, *, may_plan: bool) -> dict[str, A
         "strengths": profile.strengths,
         "facts": facts(profile),
         "never": profile.red_lines,
-        "may_tell": [one.text for one in profile.reasons if one.id in state.disclosed],
+        "may_tell": [one.text for one in profile.reasons if one.id in disclosed],
     }
     return told | ({"plan": profile.preferred_plan} if may_plan and profile.preferred_plan else {})
 

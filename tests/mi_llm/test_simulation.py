@@ -424,7 +424,9 @@ def test_the_examples_of_the_prompts_are_believed_as_they_stand():
 
 
 CARD = card(
-    PROFILE.model_copy(update={"preferred_plan": "先关灯"}), initial_state(PROFILE), may_plan=True
+    PROFILE.model_copy(update={"preferred_plan": "先关灯"}),
+    initial_state(PROFILE).disclosed,
+    may_plan=True,
 )
 
 
