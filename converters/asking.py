@@ -4,69 +4,24 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mi_llm import jsonl
 from mi_llm.dialogue import Dialogue
-from mi_llm.door.spending import Plan
 from mi_llm.llm import (
-    Answer,
-    Endpoint,
     Message,
     Request,
-    SetAside,
-    Tally,
-    ask_all,
-    plan,
 )
+from mi_llm.service import Result
 from prompts import Prompt
 
-Result = Answer | SetAside
 Asides = Counter[tuple[str, str]]
 """How many dialogues got no result, by status and kind of reason."""
 
 Ask = Callable[[Iterable[Request]], Iterator[Result]]
 """Sends requests and yields what came of each, in any order."""
-
-
-@dataclass(slots=True)
-class Service:
-    """A model with the ledger of one job; called with requests, it asks them.
-
-    Attributes:
-        endpoint: Whom to ask.
-        ledger: Where the answers are kept.
-        again: Whether to ask once more what was set aside in an earlier run.
-        progress: Whether progress is shown on standard error.
-        tally: What became of the requests so far.
-    """
-
-    endpoint: Endpoint
-    ledger: Path
-    again: bool = False
-    progress: bool = False
-    tally: Tally = field(default_factory=Tally)
-
-    def __call__(self, requests: Iterable[Request]) -> Iterator[Result]:
-        """Yield what becomes of each request, in any order."""
-        return ask_all(
-            requests,
-            self.endpoint,
-            self.ledger,
-            progress=self.progress,
-            again=self.again,
-            tally=self.tally,
-        )
-
-    def plan(self, requests: Iterable[Request]) -> Plan:
-        """What asking would send and may cost."""
-        return plan(requests, self.endpoint, self.ledger)
-
-    def as_stamp(self) -> dict[str, Any]:
-        """What a stamp records: the endpoint, and what was masked in the requests, by kind."""
-        return {**self.endpoint.as_stamp(), "masked": dict(sorted(self.tally.masked.items()))}
 
 
 @dataclass(frozen=True, slots=True)

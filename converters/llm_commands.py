@@ -15,9 +15,10 @@ from mi_llm.llm_options import Asking, asks_a_model
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from converters.asking import Asides, Service
+    from converters.asking import Asides
     from converters.screening.figure import Format
     from converters.screening.report import Report
+    from mi_llm.service import Service
     from prompts import Prompt
 
 PromptName = Annotated[str, typer.Option(help="Prompt, by its name in prompts/.")]
@@ -46,9 +47,10 @@ def screen(
     code 1 if some dialogues got no usable judgement.
     """
     import prompts
-    from converters.asking import Service, ledger_path
+    from converters.asking import ledger_path
     from converters.screening import screen as job
     from converters.screening.report import report, table
+    from mi_llm.service import Service
 
     figures = _formats(figure) if figure else []
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
@@ -91,8 +93,9 @@ def transcribe(
     usable answer.
     """
     import prompts
-    from converters.asking import Service, ledger_path
+    from converters.asking import ledger_path
     from converters.transcription import transcribe as job
+    from mi_llm.service import Service
 
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
     text = prompts.load(prompt)

@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TextIO
 
 import prompts
-from converters.asking import Aside, Asides, Service, ledger_path
+from converters.asking import Aside, Asides, ledger_path
 from converters.calm_it.answers import TrackedClient
 from converters.calm_it.asking import LEAST_FOR_TURNS, PROMPT_TOKENS, room_for_turns
 from converters.calm_it.client import TRACKER, tracker_material
@@ -25,6 +25,7 @@ from mi_llm.dialogue import Dialogue, dialogue_lines
 from mi_llm.door.progress import Progress
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import Door
+from mi_llm.service import Service
 from mi_llm.stamp import stamped
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from mi_llm.llm_options import Asking, asks_a_model
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from converters.asking import Service
     from converters.pairs.find import Found
     from converters.pairs.writing import Written
     from mi_llm.door.endpoint import Endpoint
+    from mi_llm.service import Service
 
 _TOKENS = 4096  # as for `eval judge`: a long volley is dozens of utterances
 _CUTOFF = 2048
@@ -82,10 +82,11 @@ def pairs(
     answer.
     """
     import prompts
-    from converters.asking import Service, ledger_path
+    from converters.asking import ledger_path
     from converters.fit import length_limit
     from converters.pairs import job, writing
     from converters.rows import fits_always
+    from mi_llm.service import Service
 
     if cutoff_len and not fit:
         raise InputError("--cutoff-len needs --fit TOKENIZER:TEMPLATE to count tokens with")

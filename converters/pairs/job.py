@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.asking import Ask, Result
+from converters.asking import Ask
 from converters.pairs import rewrite
 from converters.pairs.better import codes_better, unfit
 from converters.pairs.find import Found
@@ -16,6 +16,7 @@ from mi_llm.judging.schema import VolleyCoding
 from mi_llm.judging.volleys import codes_of, volley_request
 from mi_llm.llm import Answer, Request
 from mi_llm.miti import Code
+from mi_llm.service import Result
 from prompts import load
 
 REWRITE_PROMPT, VOLLEY_PROMPT = "rewrite.v1", "judge_volley.v1"

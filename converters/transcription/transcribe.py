@@ -9,19 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, TextIO
 
-from converters.asking import (
-    Aside,
-    Asides,
-    Ask,
-    Result,
-    Service,
-    in_order,
-    messages,
-)
+from converters.asking import Aside, Asides, Ask, in_order, messages
 from converters.transcription.schema import Transcription, fault
 from mi_llm import files
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines, read_dialogues
 from mi_llm.llm import Request, SetAside
+from mi_llm.service import Result, Service
 from mi_llm.stamp import stamped
 from prompts import Prompt
 

@@ -113,9 +113,10 @@ def _read(
 
 def _judge(output: Path, asking: Asking) -> Judge:
     from eval.dynamics.judge import Judge
+    from mi_llm.service import Service
 
     ledger = output.with_name(f"{output.name}.ledger.jsonl")
-    return Judge(asking.endpoint, ledger, again=asking.again)
+    return Judge(Service(asking.endpoint, ledger, again=asking.again, progress=True))
 
 
 def _judged(work: Judge, left: Sequence[Dialogue], seed: int) -> dict[str, Annotation]:
@@ -184,7 +185,10 @@ def _stamp(
 
     counts = _counts(made)
     if work:
-        counts |= {"answered": work.tally.answered, "set aside": work.tally.set_aside}
+        counts |= {
+            "answered": work.service.tally.answered,
+            "set aside": work.service.tally.set_aside,
+        }
     facts = work.as_stamp() if work else {}
     packages = ["numpy", "scipy", "matplotlib", *(["openai", "pydantic"] if work else [])]
     write_stamp(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from eval.dynamics.annotations import Annotation, Block, ClientTurn, Reflection, Volley
@@ -23,8 +22,9 @@ from eval.dynamics.schema import is_redirection
 from eval.judge.material import Material
 from eval.judge.requests import GLOBAL_PROMPTS, global_id, target_id, target_requests, volley_id
 from mi_llm.judging.volleys import codes_of
-from mi_llm.llm import Answer, Endpoint, Plan, Request, SetAside, Tally, ask_all, plan
+from mi_llm.llm import Answer, Plan, Request, SetAside
 from mi_llm.miti import QUESTIONS, Code
+from mi_llm.service import Service
 from prompts import Prompt, load
 
 Values = Mapping[str, Any]
@@ -36,17 +36,11 @@ class Judge:
     """A model that annotates, with the ledger of its answers.
 
     Attributes:
-        endpoint: Whom to ask.
-        ledger: Where the answers are kept.
-        again: Whether to ask once more what was set aside in an earlier run.
-        tally: What became of the requests so far.
+        service: Whom to ask, and where the answers are kept.
         asides: Requests without a usable answer.
     """
 
-    endpoint: Endpoint
-    ledger: Path
-    again: bool = False
-    tally: Tally = field(default_factory=Tally)
+    service: Service
     asides: list[SetAside] = field(default_factory=list)
     _prompts: dict[str, Prompt] = field(default_factory=lambda: {one: load(one) for one in PROMPTS})
 
@@ -62,7 +56,7 @@ class Judge:
         # Without an answer about the goal nothing is known, not even that there is none.
         known = [one for one in materials if one.goal or target_id(one) in targets]
         values = self._asked(self._requests((one, goals[one.id]) for one in known))
-        return [_annotation(one, self.endpoint.model, values) for one in materials]
+        return [_annotation(one, self.service.endpoint.model, values) for one in materials]
 
     def plan(self, materials: Sequence[Material]) -> Plan:
         """What it would send and may cost; a goal still to be asked for is taken as blank."""
@@ -70,32 +64,20 @@ class Judge:
             *target_requests(materials, self._prompts),
             *self._requests((one, one.goal or "") for one in materials),
         ]
-        return plan(asked, self.endpoint, self.ledger)
+        return self.service.plan(asked)
 
     def as_stamp(self) -> dict[str, Any]:
         """What a stamp records: prompts, endpoint, what was masked in the requests."""
-        masked = dict(sorted(self.tally.masked.items()))
         return {
             "prompts": {name: prompt.sha for name, prompt in self._prompts.items()},
-            "endpoint": {**self.endpoint.as_stamp(), "masked": masked},
+            "endpoint": self.service.as_stamp(),
         }
 
     def _requests(self, known: Iterable[tuple[Material, str | None]]) -> list[Request]:
         return [each for one, goal in known for each in requests(one, goal, self._prompts)]
 
     def _asked(self, asked: Sequence[Request]) -> dict[str, Any]:
-        if not asked:
-            return {}
-        results = list(
-            ask_all(
-                asked,
-                self.endpoint,
-                self.ledger,
-                progress=True,
-                again=self.again,
-                tally=self.tally,
-            )
-        )
+        results = self.service.by_id(asked).values()
         self.asides += [one for one in results if isinstance(one, SetAside)]
         return {one.id: one.value for one in results if isinstance(one, Answer)}
 

@@ -62,11 +62,13 @@ def judge(
     from eval.judge.judge import Judge
     from eval.judge.report import as_json, session
     from eval.judge.trial import trials
+    from mi_llm.service import Service
 
     name = name.strip() or asking.endpoint.model
     material = _material(transcripts, key, seed)
     ledger = output.with_name(f"{output.name}.ledger.jsonl")
-    work = Judge(asking.endpoint, ledger, repeats=repeats, again=asking.again)
+    service = Service(asking.endpoint, ledger, again=asking.again, progress=True)
+    work = Judge(service, repeats=repeats)
     if asking.dry_run:
         _tell(_planned(work, material, perturb))
         return
@@ -135,8 +137,8 @@ def _stamp(
         "transcripts": len(sessions),
         "partial": sum(not one.complete for one in sessions),
         "volleys": sum(len(one.volleys) for one in sessions),
-        "answered": work.tally.answered,
-        "set aside": work.tally.set_aside,
+        "answered": work.service.tally.answered,
+        "set aside": work.service.tally.set_aside,
     }
     packages = ["openai", "pydantic"]
     facts = {**work.as_stamp(), "judge": judge, "seed": seed}
@@ -183,7 +185,7 @@ def _close(output: Path, found: Sequence[Judged], sessions: Sequence[Session], w
     volleys = sum(len(one.volleys) for one in sessions)
     told = f"{len(sessions):,} transcripts, {volleys:,} volleys, {len(partial):,} partial"
     goals = f"; {without:,} without a target behaviour" if without else ""
-    print(f"{output}: {told}{goals}; {work.tally.answered:,} answers of use")
+    print(f"{output}: {told}{goals}; {work.service.tally.answered:,} answers of use")
     if partial:
         more = f" and {len(partial) - _LISTED:,} more" if len(partial) > _LISTED else ""
         print(f"partial: {', '.join(partial[:_LISTED])}{more}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from eval.judge.material import Material
@@ -27,11 +26,10 @@ from eval.judge.requests import (
 from eval.judge.schema import Rating, Target
 from mi_llm.judging.schema import Utterance, VolleyCoding
 from mi_llm.judging.volleys import codes_of
-from mi_llm.llm import Answer, Endpoint, Plan, Request, SetAside, Tally, ask_all, plan
+from mi_llm.llm import Answer, Plan, Request, SetAside
 from mi_llm.miti import Code
+from mi_llm.service import Result, Service
 from prompts import Prompt, load
-
-Result = Answer | SetAside
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +75,13 @@ class Judge:
     """A model that judges, with the ledger of its answers.
 
     Attributes:
-        endpoint: Whom to ask.
-        ledger: Where the answers are kept.
+        service: Whom to ask, and where the answers are kept.
         repeats: How many readings to ask for; the goal is asked for once.
-        again: Whether to ask once more what was set aside in an earlier run.
-        tally: What became of the requests so far.
         asides: Requests without a usable answer.
     """
 
-    endpoint: Endpoint
-    ledger: Path
+    service: Service
     repeats: int = 1
-    again: bool = False
-    tally: Tally = field(default_factory=Tally)
     asides: list[SetAside] = field(default_factory=list)
     _prompts: dict[str, Prompt] = field(default_factory=lambda: {one: load(one) for one in PROMPTS})
 
@@ -115,29 +107,18 @@ class Judge:
             *target_requests(materials, self._prompts),
             *self._requests([(one, one.goal or "") for one in materials]),
         ]
-        return plan(asked, self.endpoint, self.ledger)
+        return self.service.plan(asked)
 
     def as_stamp(self) -> dict[str, Any]:
         """What a stamp records: prompts, endpoint, what was masked in the requests."""
-        masked = dict(sorted(self.tally.masked.items()))
         return {
             "prompts": {name: prompt.sha for name, prompt in self._prompts.items()},
-            "endpoint": {**self.endpoint.as_stamp(), "masked": masked},
+            "endpoint": self.service.as_stamp(),
             "repeats": self.repeats,
         }
 
     def _asked(self, requests: Sequence[Request]) -> dict[str, Result]:
-        if not requests:
-            return {}
-        asked = ask_all(
-            requests,
-            self.endpoint,
-            self.ledger,
-            progress=True,
-            again=self.again,
-            tally=self.tally,
-        )
-        results = {result.id: result for result in asked}
+        results = self.service.by_id(requests)
         self.asides += [one for one in results.values() if isinstance(one, SetAside)]
         return results
 

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.asking import Aside, Asides, Result, in_order, tally
+from converters.asking import Aside, Asides, in_order, tally
 from converters.transcription.transcribe import sent_id
 from mi_llm import files
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import Answer, Request
 from mi_llm.personal_data import mask
+from mi_llm.service import Result
 from tests.converters.llm_jobs import talks
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from converters.asking import Service, ledger_path
+from converters.asking import ledger_path
 from converters.calm_it import generate
 from converters.calm_it.asking import LONGEST_TURN, PROMPT_TOKENS
 from converters.calm_it.frameworks import PROMPTS, most_requests
@@ -23,6 +23,7 @@ from mi_llm.door.spending import estimated_tokens
 from mi_llm.errors import InputError
 from mi_llm.llm import Endpoint
 from mi_llm.profiles import Profile
+from mi_llm.service import Service
 from mi_llm.simulation.action import Action
 from tests.converters.calm_script import (
     MARKS,
