@@ -257,6 +257,7 @@ def test_language_player_and_role_can_be_changed_and_what_is_typed_stays(study):
     player.page.reload()
     player.page.get_by_text("You speak first.").wait_for()
     player.page.get_by_role("button", name="Sign out", exact=True).click()
+    player.page.wait_for_url(lambda url: "player=" not in url)  # all of it is done by then
     player.page.get_by_label("Your player id").fill("wang")
     player.page.get_by_role("button", name="Sign in", exact=True).click()
     player.page.get_by_role("button", name="Draw a role", exact=True).click()
