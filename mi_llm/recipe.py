@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mi_llm import files, jsonl
+from mi_llm import files, jsonl, yaml_file
 from mi_llm.errors import InputError
 from mi_llm.validation import Columns
 
@@ -124,10 +122,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         InputError: If the file is not a YAML mapping, or a word is not `key=value`.
     """
-    try:
-        settings = yaml.safe_load(files.read_text(path))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML: {error}") from None
+    settings = yaml_file.read(path)
     if not isinstance(settings, dict):
         raise InputError(f"{path}: not a recipe: expected key: value lines")
     for word in overrides:
@@ -203,10 +198,7 @@ def _dataset(name: str, entry: Mapping[str, Any], info_path: Path) -> Dataset:
 def _value(word: str, text: str) -> Any:
     if _EXPONENT.fullmatch(text):
         return float(text)  # YAML 1.1 takes 1e-4 for text, llamafactory-cli for a number
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"{word!r}: the value is not YAML") from None
+    return yaml_file.parsed(repr(word), text)
 
 
 def _file_name(path: Path, folder: Path) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-import yaml
+from mi_llm import yaml_file
 
 LANGUAGES = ("zh", "en")
 
@@ -14,7 +14,5 @@ LANGUAGES = ("zh", "en")
 @cache
 def texts(language: str) -> dict[str, Any]:
     """All that stands in a book of a language, `zh` or `en`; do not change it."""
-    loaded: dict[str, dict[str, Any]] = yaml.safe_load(
-        (files("eval.books") / "text.yaml").read_text("utf-8")
-    )
+    loaded: dict[str, dict[str, Any]] = yaml_file.read(Path(__file__).with_name("text.yaml"))
     return loaded[language]

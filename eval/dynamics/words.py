@@ -6,9 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import yaml
-
-from mi_llm import files
+from mi_llm import yaml_file
 from mi_llm.errors import InputError
 
 _FILE = Path(__file__).with_name("words.yaml")
@@ -33,4 +31,4 @@ def words(language: str) -> Words:
 @cache
 def chinese() -> dict[str, str]:
     """English -> Chinese."""
-    return dict(yaml.safe_load(files.read_text(_FILE)))
+    return dict(yaml_file.read(_FILE))

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
+from mi_llm import yaml_file
 from mi_llm.errors import InputError
 from mi_llm.safety import Step
 
@@ -49,7 +48,7 @@ def read_cases() -> list[Case]:
     Raises:
         InputError: If one is malformed; the message names it.
     """
-    cases = [_case(record) for record in yaml.safe_load(FILE.read_text("utf-8"))]
+    cases = [_case(record) for record in yaml_file.read(FILE)]
     ids = [case.id for case in cases]
     if doubled := {name for name in ids if ids.count(name) > 1}:
         raise InputError(f"prompts.yaml: id {min(doubled)} comes twice")

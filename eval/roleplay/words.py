@@ -6,9 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
-import yaml
-
-from mi_llm import files
+from mi_llm import yaml_file
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -32,5 +30,5 @@ class Words:
 @cache
 def _table() -> dict[str, dict[str, str]]:
     path = Path(__file__).with_name("words.yaml")
-    table: dict[str, dict[str, str]] = yaml.safe_load(files.read_text(path))
+    table: dict[str, dict[str, str]] = yaml_file.read(path)
     return table

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mi_llm import jsonl
+from mi_llm import jsonl, yaml_file
 from mi_llm.errors import InputError
-from mi_llm.profiles import authors_sheet, yaml_file
+from mi_llm.profiles import authors_sheet
 from mi_llm.profiles.faults import faults, shown
 from mi_llm.profiles.schema import Profile
 
@@ -82,14 +82,22 @@ def profile_lines(profiles: Iterable[Profile]) -> Iterator[str]:
         yield jsonl.dumped(profile.model_dump(mode="json")) + "\n"
 
 
+def _yaml_list(path: Path) -> Iterator[tuple[str, Any]]:
+    entries = yaml_file.read(path)
+    if not isinstance(entries, list | None):
+        raise InputError(f"{path}: expected a list of profiles; begin each with '- id: NAME'")
+    for entry in entries or []:
+        yield str(path), entry
+
+
 def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
     for number, value in jsonl.read_lines(path):
         yield f"{path}:{number}", value
 
 
 _KINDS: dict[str, _Records] = {
-    ".yaml": yaml_file.records,
-    ".yml": yaml_file.records,
+    ".yaml": _yaml_list,
+    ".yml": _yaml_list,
     ".jsonl": _json_lines,
     ".xlsx": authors_sheet.records,
 }

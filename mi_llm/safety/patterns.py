@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
+from mi_llm import yaml_file
 
 LEXICON = "lexicon.yaml"
 
@@ -55,7 +55,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
 def read(file: str) -> dict[str, Any]:
     """A YAML file of this package."""
     text = files("mi_llm.safety").joinpath(file).read_text("utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = yaml_file.parsed(file, text)
     return data
 
 

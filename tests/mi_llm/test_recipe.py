@@ -63,7 +63,7 @@ def test_a_file_that_is_no_mapping_is_no_recipe(tmp_path: Path, text: str):
 def test_a_file_that_is_no_yaml_is_no_recipe(tmp_path: Path):
     path = tmp_path / "r.yaml"
     path.write_text("a: [1\nb: 2\n")
-    with pytest.raises(InputError, match=r"r\.yaml: not YAML"):
+    with pytest.raises(InputError, match=r"r\.yaml:2: not YAML: while parsing a flow sequence"):
         load_recipe(path)
 
 
