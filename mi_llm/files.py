@@ -1,4 +1,7 @@
-"""Files read with clear errors, and written whole or not at all."""
+"""Files read with clear errors, and written whole or not at all.
+
+What people entered in workbooks is not replaced but moved aside (`mi_llm.entries`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
+from mi_llm import entries
 from mi_llm.errors import InputError, Stopped
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -117,6 +121,7 @@ def whole(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        entries.make_way(path)
         draft.replace(path)
 
 
@@ -131,6 +136,7 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     with _draft(path) as draft:
         draft.mkdir()
         yield draft
+        entries.make_way(path)
         if path.exists():
             shutil.rmtree(path)
         draft.replace(path)

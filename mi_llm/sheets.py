@@ -5,6 +5,7 @@ Written for Excel, WPS and LibreOffice. openpyxl is imported inside: `--help` an
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 import zipfile
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mi_llm import files
+from mi_llm import entries, files, jsonl
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ LINE, HIGHEST = 15.0, 400.0  # points; Excel takes at most 409
 # What XML 1.0 cannot hold.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _LONG_AGO = b"1980-01-01T00:00:00Z"  # as the entries of a ZIP file without a date
+_CONTENT = "mi-llm content"  # a property of each workbook that `save` writes
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, SyntaxError, ValueError)
 
 
@@ -225,9 +227,11 @@ def save(book: Workbook, path: Path, *, overwrite: bool = False, anonymous: bool
     draft = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remember_content(book)
         book.save(draft)
         if anonymous:
             _forget_origin(draft)
+        entries.make_way(path)
         draft.replace(path)
     except OSError as error:
         with suppress(OSError):
@@ -246,8 +250,54 @@ def _forget_origin(path: Path) -> None:
             packed.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
 
 
-def load(path: Path) -> Workbook:
+def is_as_written(book: Workbook) -> bool:
+    """Whether cells hold what `save` wrote, no more and no less; comments count, looks do not.
+
+    A book that `save` did not write, or whose note of its content a program dropped, does not.
+
+    Args:
+        book: Loaded with its formulas.
+    """
+    noted = [one.value for one in _properties(book).props if one.name == _CONTENT]
+    return noted == [_content(book)]
+
+
+def _remember_content(book: Workbook) -> None:
+    from openpyxl.packaging.custom import StringProperty
+
+    properties = _properties(book)
+    if _CONTENT in properties.names:
+        del properties[_CONTENT]
+    properties.append(StringProperty(name=_CONTENT, value=_content(book)))
+
+
+def _properties(book: Workbook) -> Any:
+    return book.custom_doc_props  # type: ignore[attr-defined]  # its stubs do not know them
+
+
+def _content(book: Workbook) -> str:
+    """A hash of what stands in each cell, without white space, which programs change on saving.
+
+    Of a formula only that it is one, since programs write them in their own ways.
+    """
+    lines = []
+    for sheet in book.worksheets:
+        for cells in sheet.iter_rows():
+            for cell in cells:
+                formula = cell.data_type == "f"
+                text = "=" if formula else "".join(said(cell.value).split())
+                note = cell.comment.text if cell.comment else ""
+                if text or note:
+                    lines.append(jsonl.dumped([sheet.title, cell.coordinate, formula, text, note]))
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def load(path: Path, *, formulas: bool = False) -> Workbook:
     """A workbook that anyone saved, formulas as their last values.
+
+    Args:
+        path: The file.
+        formulas: Whether to give formulas themselves instead.
 
     Raises:
         InputError: If it is missing or no workbook.
@@ -257,7 +307,7 @@ def load(path: Path) -> Workbook:
     with files.reading(path):
         pass
     try:
-        return openpyxl.load_workbook(path, data_only=True)
+        return openpyxl.load_workbook(path, data_only=not formulas)
     except _BROKEN as error:
         raise InputError(
             f"{path}: no workbook that can be read ({type(error).__name__}); save it as .xlsx"

@@ -1,0 +1,92 @@
+"""What people entered in workbooks: found by content, and moved aside before anything replaces it.
+
+Every file and folder that is replaced passes through here (`mi_llm.files`). What counts is whether
+anything stands in a workbook that was not written into it: marks, decisions, notes, comments. A
+book that cannot be read, is open in a program, or comes from another one counts as holding some.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from datetime import datetime
+from glob import escape
+from itertools import count
+from pathlib import Path
+
+WORKBOOK = ".xlsx"
+# What other programs make of a book, and what of one of its sheets.
+_OTHERS, _SHEET = (".xlsm", ".xls", ".xlsb", ".ods", ".et", ".numbers"), ".csv"
+_MARK = ".replaced-"
+
+
+def is_lock(path: Path) -> bool:
+    """Whether this is a lock file, which Excel, WPS or LibreOffice leaves beside an open book."""
+    return path.name.startswith(("~$", ".~")) and path.suffix.rstrip("#") in (WORKBOOK, *_OTHERS)
+
+
+def books_in(folder: Path) -> list[Path]:
+    """The workbooks of a folder by name, other programs' ones and lone sheets among them."""
+    found = [one for one in sorted(folder.iterdir()) if one.is_file() and not is_lock(one)]
+    return [one for one in found if one.suffix.lower() in (WORKBOOK, *_OTHERS, _SHEET)]
+
+
+def make_way(path: Path) -> Path | None:
+    """Move aside what people entered at `path`, a file or folder that is about to be replaced.
+
+    It is moved as a whole, since marks are worth nothing without the key or plan beside them, and
+    before its books are read, so that one saved meanwhile is not missed. Where it went is said on
+    the error stream at once.
+
+    Returns:
+        The folder that holds it now, `NAME.replaced-2026-12-01T10-30` beside it; None if nobody
+        entered anything.
+
+    Raises:
+        OSError: If it cannot be moved.
+    """
+    if not _workbooks(path):
+        return None
+    aside = _free_name(path)
+    if path.is_dir():
+        path.replace(aside)
+    else:
+        aside.mkdir()
+        path.replace(aside / path.name)
+    if not any(map(has_entries, _workbooks(aside))):
+        shutil.rmtree(aside)
+        return None
+    told = f"{path}: holds what people filled in; moved aside to {aside}"
+    print(told, file=sys.stderr)  # noqa: T201 said at once, whatever happens after
+    return aside
+
+
+def moved_aside(path: Path) -> list[Path]:
+    """All that `make_way` ever moved from `path`, oldest first."""
+    return sorted(path.parent.glob(f"{escape(path.name)}{_MARK}*"))
+
+
+def has_entries(path: Path) -> bool:
+    """Whether a workbook holds more than was written into it; true if that cannot be told."""
+    from mi_llm import sheets
+
+    if path.suffix.lower() != WORKBOOK or is_lock(path):
+        return True
+    try:
+        return not sheets.is_as_written(sheets.load(path, formulas=True))
+    except Exception:  # whatever a broken file makes of the library: people's work is at stake
+        return True
+
+
+def _workbooks(path: Path) -> list[Path]:
+    """Workbooks at or below a path, lock files too; lone sheets only in a folder that has some."""
+    found = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    books = [one for one in found if is_lock(one) or one.suffix.lower() in (WORKBOOK, *_OTHERS)]
+    sheets = [one for one in found if one.suffix.lower() == _SHEET]
+    return [*books, *sheets] if books else []
+
+
+def _free_name(path: Path) -> Path:
+    now = datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M")
+    names = (f"{path.name}{_MARK}{now}{'' if n == 1 else f'-{n}'}" for n in count(1))
+    return next(one for name in names if not (one := path.with_name(name)).exists())

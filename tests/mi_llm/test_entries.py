@@ -1,0 +1,150 @@
+"""What people entered in workbooks: moved aside whole before anything replaces it."""
+
+from __future__ import annotations
+
+import re
+
+import openpyxl
+import pytest
+from openpyxl.comments import Comment
+
+from mi_llm import entries, files, sheets
+from mi_llm.sheets import Column
+
+COLUMNS = (Column("原文", 20), Column("决定", 20, fill_in=True), Column("备注", 20, fill_in=True))
+NAME = re.compile(r"books\.replaced-\d{4}-\d\d-\d\dT\d\d-\d\d")
+
+
+def workbook():
+    """A book with a text, a name that is filled in already, and a formula of its own."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheets.header(sheet, COLUMNS, freeze="A2")
+    sheets.row(sheet, 2, COLUMNS, ("我想少抽烟。", None, "甲"))
+    sheet["D2"] = "=COUNTA(B2:B2)"
+    return book
+
+
+def folder_of_books(folder):
+    with files.whole_folder(folder) as draft:
+        sheets.save(workbook(), draft / "one.xlsx", anonymous=True)
+        sheets.save(workbook(), draft / "two.xlsx")
+        (draft / "key.json").write_text('{"salt": "s"}')
+    return folder
+
+
+def edit(path, change):
+    book = openpyxl.load_workbook(path)
+    change(book)
+    book.save(path)
+
+
+def setting(cell, value):
+    return lambda book: setattr(book.worksheets[0][cell], "value", value)
+
+
+def replace(folder):
+    with files.whole_folder(folder, overwrite=True) as draft:
+        (draft / "new.txt").write_text("new")
+
+
+WAYS = {
+    "a decision": setting("B2", "保留"),
+    "a zero": setting("B2", 0),
+    "a formula": setting("B2", "=1"),
+    "another name than the one filled in": setting("C2", "乙"),
+    "a name taken out": setting("C2", None),
+    "a text in a locked cell": setting("A2", "我想少喝酒。"),
+    "a value over a formula of the book": setting("D2", 3),
+    "far below": setting("A900", "备忘"),
+    "a sheet of one's own": lambda book: book.create_sheet("草稿").append(["想法"]),
+    "a comment": lambda book: setattr(book.worksheets[0]["A2"], "comment", Comment("像反映", "甲")),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_folder_with_anything_entered_moves_aside_whole_and_is_named(tmp_path, capsys, way):
+    books = folder_of_books(tmp_path / "books")
+    edit(books / "two.xlsx", WAYS[way])
+    before = {one.name: one.read_bytes() for one in books.iterdir()}
+    replace(books)
+    (aside,) = entries.moved_aside(books)
+    assert NAME.fullmatch(aside.name)
+    assert {one.name: one.read_bytes() for one in aside.iterdir()} == before
+    assert [one.name for one in books.iterdir()] == ["new.txt"]
+    told = f"{books}: holds what people filled in; moved aside to {aside}\n"
+    assert capsys.readouterr().err == told
+
+
+def test_untouched_books_are_replaced_though_a_program_saved_them_again(tmp_path, capsys):
+    books = folder_of_books(tmp_path / "books")
+    for path in books.glob("*.xlsx"):
+        edit(path, lambda book: book.worksheets[0].column_dimensions["A"].__setattr__("width", 50))
+    replace(books)
+    assert [one.name for one in tmp_path.iterdir()] == ["books"]
+    assert capsys.readouterr().err == ""
+
+
+def lose_the_note(book):
+    del book.custom_doc_props["mi-llm content"]
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("one.xlsx", lambda path: path.write_bytes(path.read_bytes()[:-30])),
+        ("one.xlsx", lambda path: path.write_bytes(b"")),
+        ("one.xlsx", lambda path: edit(path, lose_the_note)),
+        ("~$one.xlsx", lambda path: path.write_bytes(b"\x01R")),
+        (".~lock.one.xlsx#", lambda path: path.write_text("R,pc")),
+        ("one.ods", lambda path: path.write_bytes(b"PK")),
+        ("one.xls", lambda path: path.write_bytes(b"\xd0\xcf")),
+        ("one.csv", lambda path: path.write_text("1,2")),
+        ("sub/one.XLSX", lambda path: path.write_bytes(b"PK")),
+    ],
+)
+def test_what_cannot_be_read_is_open_or_is_another_programs_counts_as_filled_in(
+    tmp_path, name, spoil
+):
+    books = folder_of_books(tmp_path / "books")
+    (books / name).parent.mkdir(exist_ok=True)
+    spoil(books / name)
+    kept = (books / name).read_bytes()
+    replace(books)
+    (aside,) = entries.moved_aside(books)
+    assert (aside / name).read_bytes() == kept
+
+
+def test_a_second_time_in_the_same_minute_takes_another_name(tmp_path):
+    for _ in range(3):
+        books = folder_of_books(tmp_path / "books")
+        edit(books / "one.xlsx", WAYS["a decision"])
+        replace(books)
+        (books / "new.txt").unlink()
+    asides = entries.moved_aside(books)
+    assert len(asides) == 3
+    assert len({(one / "one.xlsx").stat().st_ino for one in asides}) == 3
+
+
+@pytest.mark.parametrize("writer", ["a workbook", "a text"])
+def test_a_single_book_moves_into_a_folder_of_that_name(tmp_path, writer):
+    path = tmp_path / "third.xlsx"
+    sheets.save(workbook(), path)
+    edit(path, WAYS["a decision"])
+    kept = path.read_bytes()
+    if writer == "a workbook":
+        sheets.save(workbook(), path, overwrite=True)
+    else:
+        with files.whole(path, overwrite=True) as stream:
+            stream.write("no workbook")
+    (aside,) = entries.moved_aside(path)
+    assert (aside / "third.xlsx").read_bytes() == kept
+    assert path.read_bytes() != kept
+    assert entries.books_in(tmp_path) == [path]
+
+
+def test_folders_and_files_without_workbooks_are_replaced_as_ever(tmp_path):
+    for name in ("codes", "codes"):
+        with files.whole_folder(tmp_path / name, overwrite=True) as draft:
+            (draft / "codes.csv").write_text("transcript\n")
+    assert [one.name for one in tmp_path.iterdir()] == ["codes"]
