@@ -9,14 +9,13 @@ import hashlib
 import math
 import re
 import zipfile
-import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mi_llm import entries, files, jsonl
+from mi_llm import entries, files, jsonl, xlsx_file
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ LINE, HIGHEST = 15.0, 400.0  # points; Excel takes at most 409
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _LONG_AGO = b"1980-01-01T00:00:00Z"  # as the entries of a ZIP file without a date
 _CONTENT = "mi-llm content"  # a property of each workbook that `save` writes
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, SyntaxError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +219,8 @@ def save(book: Workbook, path: Path, *, overwrite: bool = False, anonymous: bool
         anonymous: Leave out who made it and when; the same content then gives the same bytes.
 
     Raises:
-        InputError: If it exists and `overwrite` is not set, or cannot be written.
+        InputError: If it exists and `overwrite` is not set, cannot be written, or is too large to
+            be read back.
     """
     files.refuse_existing(path, overwrite=overwrite)
     draft = path.with_name(f".{path.name}.tmp")
@@ -229,14 +228,16 @@ def save(book: Workbook, path: Path, *, overwrite: bool = False, anonymous: bool
         path.parent.mkdir(parents=True, exist_ok=True)
         _remember_content(book)
         book.save(draft)
+        xlsx_file.check(path, draft.read_bytes())  # or nobody could read it back
         if anonymous:
             _forget_origin(draft)
         entries.make_way(path)
         draft.replace(path)
     except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
         with suppress(OSError):
             draft.unlink()
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _forget_origin(path: Path) -> None:
@@ -300,18 +301,9 @@ def load(path: Path, *, formulas: bool = False) -> Workbook:
         formulas: Whether to give formulas themselves instead.
 
     Raises:
-        InputError: If it is missing or no workbook.
+        InputError: If it is missing, no workbook or too large.
     """
-    import openpyxl
-
-    with files.reading(path):
-        pass
-    try:
-        return openpyxl.load_workbook(path, data_only=not formulas)
-    except _BROKEN as error:
-        raise InputError(
-            f"{path}: no workbook that can be read ({type(error).__name__}); save it as .xlsx"
-        ) from None
+    return xlsx_file.load(path, formulas=formulas)
 
 
 def columns_by_title(path: Path, sheet: Worksheet, titles: Sequence[str]) -> dict[str, int]:

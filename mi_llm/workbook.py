@@ -21,18 +21,13 @@ a slip that reads like the side it stands on is not found.
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
-import openpyxl
 from openpyxl.utils import get_column_letter
 
-from mi_llm import files
 from mi_llm.dialogue import Role, Turn
 from mi_llm.errors import InputError
 
@@ -41,8 +36,6 @@ ROLES: dict[str, Role] = {"来访者": "client", "咨询师": "counselor"}
 _OTHER: dict[Role, Role] = {"client": "counselor", "counselor": "client"}
 _SHEET = re.compile(r"(微调|原始)(?:后对话|模型)?(.+)")
 _MISSPELT = {"Bacihuan2": "Baichuan2"}  # in the name of the base model's sheet
-# What openpyxl lets through: a packed file that is none, a missing part, XML that is none.
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, KeyError, SyntaxError, ValueError)
 _LIST_ITEM = re.compile(r"\d+[.．、)）]|[-*•]")
 # What the models say again and again, and no role-player in the workbook does.
 _COUNSELORS_WORDS = re.compile(r"你觉得.*[？?]|祝你|随时(?:联系|找)我|随时(?:可以)?和我")
@@ -100,25 +93,6 @@ class Column:
                 zip(self.roles, self.cells[:end], strict=False), start=2
             )
         ]
-
-
-def sheets(path: Path) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """Yield the name and the rows of each sheet, cells as Python values.
-
-    Raises:
-        InputError: If the file is not a workbook.
-    """
-    with files.reading(path) as stream:
-        try:
-            book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-            for sheet in book.worksheets:
-                sheet.reset_dimensions()  # some programs state too small a size
-                yield sheet.title, list(sheet.iter_rows(values_only=True))
-        except _BROKEN as error:
-            reason = str(error).strip("'\"").lower()
-            raise InputError(
-                f"{path}: not a workbook that can be read: {reason}; save it as .xlsx"
-            ) from None
 
 
 def tested_model(title: str) -> tuple[str, bool] | None:

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.corpora.intake import Intake
-from mi_llm import workbook
+from mi_llm import workbook, xlsx_file
 from mi_llm.dialogue import Dialogue
 
 
@@ -46,7 +46,7 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
         InputError: If the file is not a workbook, a sheet has not this layout, or a dialogue cannot
             be read.
     """
-    for title, rows in workbook.sheets(path):
+    for title, rows in xlsx_file.rows(path):
         tested = workbook.tested_model(title)
         if tested is None:
             intake.left_out["sheets of another kind"] += 1

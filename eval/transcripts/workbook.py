@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from eval.transcripts.collection import Collection, Facts
-from mi_llm import workbook
+from mi_llm import workbook, xlsx_file
 from mi_llm.errors import InputError
 
 # The first parts of the recipes' names, by the models' names in the sheets' names.
@@ -30,7 +30,7 @@ def read(path: Path, collection: Collection) -> None:
             dialogue.
     """
     before = len(collection.transcripts)
-    for title, rows in workbook.sheets(path):
+    for title, rows in xlsx_file.rows(path):
         tested = workbook.tested_model(title)
         if tested is None:
             collection.left_out["sheets of another kind"] += 1

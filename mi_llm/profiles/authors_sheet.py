@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mi_llm import xlsx_file
 from mi_llm.errors import InputError
 
 SHEET = "对话纲要"
@@ -71,10 +72,8 @@ def _record(place: str, cells: dict[str, str], name: str) -> dict[str, Any]:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The number and the named cells of each row below the header."""
-    from mi_llm import workbook  # brings openpyxl
-
     titles = []
-    for title, rows in workbook.sheets(path):
+    for title, rows in xlsx_file.rows(path):
         titles.append(title)
         if title.strip() != SHEET:
             continue

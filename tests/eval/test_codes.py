@@ -199,7 +199,7 @@ def test_a_book_that_is_none_is_named_and_the_others_are_read(books):
     change(books / "miti_R1.xlsx", "T01", I2=None)
     lines = told(books)
     assert lines[0] == "a.xlsx: no sheet _book; is it a coding book, saved as .xlsx?"
-    assert lines[1].startswith("b.xlsx: no workbook that can be read")
+    assert lines[1].startswith("b.xlsx: not a workbook that can be read")
     assert lines[2:] == ["miti_R1.xlsx: sheet T01, I2: no rating of cultivate"]
 
 

@@ -80,7 +80,7 @@ def test_a_renamed_column_is_named(tmp_path):
 def test_what_is_no_workbook_is_refused_and_an_existing_one_is_not_replaced(tmp_path):
     path = tmp_path / "b.xlsx"
     path.write_text("id,决定\n")
-    with pytest.raises(InputError, match="no workbook that can be read"):
+    with pytest.raises(InputError, match="not a workbook that can be read"):
         sheets.load(path)
     with pytest.raises(InputError, match="--overwrite"):
         sheets.save(openpyxl.Workbook(), path)
