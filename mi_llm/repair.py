@@ -42,7 +42,8 @@ class Repairer:
     def repaired(self, where: str, turns: Sequence[Turn]) -> tuple[Turn, ...]:
         """Strip labels and white space, drop blank turns, join neighbours of one role.
 
-        Neighbours are joined by a newline.
+        Neighbours are joined by a newline; one that repeats what that side has just said, word for
+        word, is dropped instead: a message sent twice, or a row written twice.
 
         Args:
             where: The dialogue, for messages: `file: dialogue 3`.
@@ -54,6 +55,7 @@ class Repairer:
         if self.pairing == "position":
             return _by_position(turns)
         out: list[Turn] = []
+        just_said = ""  # the last of the texts that the last turn joins
         for number, turn in enumerate(turns, start=1):
             text = self._without_labels(turn.content, where, number).strip()
             if not text:
@@ -61,11 +63,16 @@ class Repairer:
                 continue
             if len(text) != len(turn.content) and turn.content != turn.content.strip():
                 self._count("stripped turns", where, number, "white space around the text")
-            if out and out[-1].role == turn.role:
+            if not out or out[-1].role != turn.role:
+                out.append(turn if text is turn.content else Turn(turn.role, text))
+            elif text == just_said:
+                self._count(
+                    "dropped repeats", where, number, f"{turn.role} turn said twice in a row"
+                )
+            else:
                 self._count("merged neighbours", where, number, f"second {turn.role} turn in a row")
                 out[-1] = Turn(turn.role, f"{out[-1].content}\n{text}")
-            else:
-                out.append(turn if text is turn.content else Turn(turn.role, text))
+            just_said = text
         return tuple(out)
 
     def _without_labels(self, text: str, where: str, number: int) -> str:

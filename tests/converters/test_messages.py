@@ -116,6 +116,22 @@ def test_a_chat_keeps_both_its_ends_and_has_neighbours_merged(tmp_path: Path):
     ]
 
 
+def test_a_message_sent_twice_in_a_row_is_taken_once_and_counted(tmp_path: Path):
+    sent = [
+        {"role": role, "content": text}
+        for role, text in (
+            ("user", "又抽了一整包。"), ("assistant", "你有些失望。"), ("assistant", "你有些失望。"),
+            ("user", "是啊。"), ("user", "是啊。"), ("assistant", "你想少抽一些。"),
+        )
+    ]  # fmt: skip
+    intake = Intake()
+    (dialogue,) = read(saved(tmp_path, {"messages": sent}), intake)
+    said = ["又抽了一整包。", "你有些失望。", "是啊。", "你想少抽一些。"]
+    assert [turn.content for turn in dialogue.turns] == said
+    assert intake.repairer.counts == {"dropped repeats": 2}
+    assert "2 dropped repeats" in intake.summary()
+
+
 def test_alpaca_history_comes_before_instruction_and_input(tmp_path: Path):
     first = row("我累。", "三天了。", "你累了。", ["你好", "请讲。"])
     assert made(tmp_path, first, row("我困。", "", "你困了。")) == [

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from itertools import groupby
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -58,6 +61,40 @@ def test_three_neighbours_become_one_turn_in_their_order_and_count_as_two_merges
     assert repairer.counts == {"merged neighbours": 2}
 
 
+def test_a_neighbour_said_twice_word_for_word_is_dropped_and_counted():
+    repairer = Repairer()
+    made = repairer.repaired(
+        "f",
+        turns(
+            ("client", "我又抽了一整包。"),
+            ("counselor", "你有些失望。"),
+            ("counselor", " 你有些失望。\n"),  # stripped, then the same
+            ("client", "是啊。"),
+            ("client", ""),  # blank: dropped, and so its neighbours meet
+            ("client", "是啊。"),
+            ("client", "我想少抽。"),  # other words: merged
+            ("client", "是啊。"),  # not a repeat of its neighbour: merged
+            ("counselor", "你想少抽。"),
+            ("client", "是啊。"),  # said again after the counselor: stays
+        ),
+    )
+    assert made == turns(
+        ("client", "我又抽了一整包。"), ("counselor", "你有些失望。"), ("client", "是啊。\n我想少抽。\n是啊。"),
+        ("counselor", "你想少抽。"), ("client", "是啊。"),
+    )  # fmt: skip
+    assert repairer.counts == {
+        "dropped repeats": 2, "merged neighbours": 2, "stripped turns": 1,
+        "dropped blank turns": 1,
+    }  # fmt: skip
+
+
+def test_a_part_of_what_was_said_is_no_repeat():
+    repairer = Repairer()
+    made = repairer.repaired("f", turns(("client", "是啊。对。"), ("client", "是啊。")))
+    assert made == turns(("client", "是啊。对。\n是啊。"))
+    assert repairer.counts == {"merged neighbours": 1}
+
+
 def test_counts_add_up_over_dialogues():
     repairer = Repairer()
     for _ in range(3):
@@ -75,6 +112,7 @@ def test_turns_that_are_all_blank_leave_nothing():
         (Turn("counselor", " "), "blank counselor turn"),
         (Turn("counselor", "答 "), "white space"),
         (Turn("client", "二"), "second client turn in a row"),
+        (Turn("client", "一"), "client turn said twice in a row"),
     ],
 )
 def test_the_policy_none_refuses_what_needs_mending_with_place_and_way_out(
@@ -109,21 +147,23 @@ def test_repairing_twice_changes_nothing_more(given_: list[Turn]):
 
 
 @given(given_=any_turns)
-def test_no_text_is_invented_and_none_is_lost(given_: list[Turn]):
-    def spoken(some: tuple[Turn, ...] | list[Turn], role: Role) -> str:
-        return "".join("".join(turn.content.split()) for turn in some if turn.role == role)
+def test_no_text_is_invented_and_none_is_lost_but_repeats(given_: list[Turn]):
+    def spoken(said: Iterable[tuple[Role, str]], of: Role) -> str:
+        return "".join("".join(text.split()) for role, text in said if role == of)
 
-    made = Repairer().repaired("f", given_)
-    for role in ("client", "counselor"):
-        assert spoken(made, role) == spoken(given_, role)
+    made = [(turn.role, turn.content) for turn in Repairer().repaired("f", given_)]
+    stripped = [(turn.role, turn.content.strip()) for turn in given_ if turn.content.strip()]
+    once = [said for said, _ in groupby(stripped)]
+    for role in get_args(Role):
+        assert spoken(made, role) == spoken(once, role)
 
 
 @given(given_=any_turns)
 def test_as_many_turns_are_counted_as_are_gone(given_: list[Turn]):
     repairer = Repairer()
     made = repairer.repaired("f", given_)
-    gone = repairer.counts["dropped blank turns"] + repairer.counts["merged neighbours"]
-    assert len(given_) - len(made) == gone
+    kinds = ("dropped blank turns", "dropped repeats", "merged neighbours")
+    assert len(given_) - len(made) == sum(repairer.counts[kind] for kind in kinds)
 
 
 def test_pairing_by_position_names_sides_in_turn_and_changes_no_text():
