@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.convert import ROOT, measured
-from mi_llm import alpaca
+from mi_llm import alpaca, jsonl
 
 # Arguments: predictions, means to write, folder of the cache.
 THEIRS = """
@@ -78,9 +78,12 @@ def real_replies() -> list[str]:
     """367 replies of counselors."""
     folder = Path(os.environ.get("MI_LLM_REAL_DATA", "")) / "mi_llm_authors"
     found = folder / "eval_40.json"
-    if not found.is_file():
-        found = ROOT / "data" / "sample" / "train.json"
-    replies = [row["output"] for row in alpaca.read_objects(found)]
+    if found.is_file():
+        replies = [row["output"] for row in alpaca.read_objects(found)]
+    else:
+        dialogues = jsonl.read_json(ROOT / "data" / "sample" / "train.json")
+        turns = [turn for dialogue in dialogues for turn in dialogue["conversations"]]
+        replies = [turn["content"] for turn in turns if turn["role"] == "counselor"]
     return [replies[number % len(replies)] for number in range(367)]
 
 

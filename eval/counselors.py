@@ -73,7 +73,7 @@ def require_served(endpoint: Endpoint) -> None:
     Raises:
         InputError: If it cannot be reached, refuses the key, or lists other models only.
     """
-    import httpx
+    import httpx2
 
     from mi_llm.door.endpoint import AZURE_HOSTS, api_key
 
@@ -81,9 +81,9 @@ def require_served(endpoint: Endpoint) -> None:
         return
     headers = {"Authorization": f"Bearer {api_key(endpoint.host)}"}
     try:
-        with httpx.Client(trust_env=endpoint.host != "loopback", timeout=_SECONDS) as client:
+        with httpx2.Client(trust_env=endpoint.host != "loopback", timeout=_SECONDS) as client:
             response = client.get(f"{endpoint.base_url.rstrip('/')}/models", headers=headers)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         reason = " ".join(str(error).split()).lower() or type(error).__name__
         raise InputError(
             f"{endpoint.base_url}: no server answers for model {endpoint.model!r} ({reason})"

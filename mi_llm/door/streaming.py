@@ -81,7 +81,7 @@ async def asked_once(endpoint: Endpoint, request: Request) -> Answer | SetAside:
 async def _pieces(
     connection: AsyncOpenAI, endpoint: Endpoint, key: str, messages: Sequence[Message]
 ) -> AsyncIterator[str]:
-    import httpx
+    import httpx2
     import openai
 
     sent, _ = outgoing(Request("stream", tuple(messages)), mask=endpoint.mask)
@@ -102,12 +102,12 @@ async def _pieces(
                 yield piece
     except openai.APIError as error:
         fault = fault_of(error, endpoint, key)
-        reason = fault.reason or str(error)  # httpx's own timeouts say nothing
+        reason = fault.reason or str(error)  # httpx2's own timeouts say nothing
         if began and fault.status is None:
             raise NoReply("broken", f"the reply broke off: {reason}") from None
         kind: Kind = "away" if fault.kind == "passing" else fault.kind
         raise NoReply(kind, reason, fault.status) from None
-    except (httpx.HTTPError, json.JSONDecodeError) as error:  # where the client does not wrap them
+    except (httpx2.HTTPError, json.JSONDecodeError) as error:  # where the client does not wrap them
         raise NoReply("broken", f"the reply broke off: {error or type(error).__name__}") from None
     if ended is None:
         raise NoReply("broken", "the reply broke off: it came without its end")

@@ -120,8 +120,9 @@ def test_a_message_sent_twice_in_a_row_is_taken_once_and_counted(tmp_path: Path)
     sent = [
         {"role": role, "content": text}
         for role, text in (
-            ("user", "又抽了一整包。"), ("assistant", "你有些失望。"), ("assistant", "你有些失望。"),
-            ("user", "是啊。"), ("user", "是啊。"), ("assistant", "你想少抽一些。"),
+            ("user", "又抽了一整包。"), ("assistant", "你有些失望。"),
+            ("assistant", "你有些失望。"), ("user", "是啊。"),
+            ("user", "是啊。"), ("assistant", "你想少抽一些。"),
         )
     ]  # fmt: skip
     intake = Intake()

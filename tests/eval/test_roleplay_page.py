@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from string import Formatter
 
-import httpx
+import httpx2
 import pytest
 import yaml
 
@@ -205,8 +205,8 @@ def test_the_page_starts_tells_where_it_is_and_ends_when_it_is_told(tmp_path):
         options = ["--profiles", str(profiles_file(tmp_path))]
         options += ["--models", f"glm4_lora_r16={server.base_url}"]
         with PageServer(tmp_path / "study", *options) as page:
-            html = httpx.get(page.url).text
-            assert httpx.get(page.url + "config").status_code == 404
+            html = httpx2.get(page.url).text
+            assert httpx2.get(page.url + "config").status_code == 404
             page.interrupt()
     assert "2 profiles x 1 models x 1 = 2 sessions, 0 finished" in page.log
     assert "Traceback" not in page.log

@@ -79,7 +79,8 @@ def test_a_neighbour_said_twice_word_for_word_is_dropped_and_counted():
         ),
     )
     assert made == turns(
-        ("client", "我又抽了一整包。"), ("counselor", "你有些失望。"), ("client", "是啊。\n我想少抽。\n是啊。"),
+        ("client", "我又抽了一整包。"), ("counselor", "你有些失望。"),
+        ("client", "是啊。\n我想少抽。\n是啊。"),
         ("counselor", "你想少抽。"), ("client", "是啊。"),
     )  # fmt: skip
     assert repairer.counts == {

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.pipeline.llamafactory import ROOT, factory, stand_in
 from tests.pipeline.rows import write_sample_rows
@@ -113,13 +113,13 @@ def served(tuned, model):
             stdout=told,
             stderr=subprocess.STDOUT,
         )
-    client = httpx.Client(
+    client = httpx2.Client(
         base_url=f"http://127.0.0.1:{port}/v1",
         headers={"Authorization": f"Bearer {KEY}"},
         timeout=60,
         trust_env=False,
         # A connection kept open is closed by the server after 5 idle seconds, in the next request.
-        limits=httpx.Limits(max_keepalive_connections=0),
+        limits=httpx2.Limits(max_keepalive_connections=0),
     )
     try:
         wait_for(client, server, log)
@@ -139,7 +139,7 @@ def wait_for(client, server, log, seconds=180):
     while time.monotonic() < until and server.poll() is None:
         try:
             client.get("/models")
-        except httpx.TransportError:
+        except httpx2.TransportError:
             time.sleep(0.5)
         else:
             return
