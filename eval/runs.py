@@ -80,12 +80,14 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Read a run's folder.
+    """Read a run's folder: that of its predictions and scores, or the one above it.
 
     Raises:
         InputError: If it lacks predictions or scores, its name does not say model and variant, or
             the rows or the predictions that were scored have changed since.
     """
+    if not (folder / _SCORES).is_file() and (folder / "predict" / _SCORES).is_file():
+        folder = folder / "predict"
     home = folder.parent if folder.resolve().name == "predict" else folder
     named = _NAME.fullmatch(home.resolve().name)
     if named is None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from mi_llm import jsonl
+from mi_llm import file_kind, jsonl
 from mi_llm.errors import InputError
 
 
@@ -42,7 +42,7 @@ def read_objects(path: Path) -> list[Any]:
     """Return the rows of a JSON array or JSON Lines file as they stand, unchecked.
 
     Raises:
-        InputError: If the file is missing, unreadable, or holds no row.
+        InputError: If the file is missing, unreadable, holds no row or holds something else.
     """
     if jsonl.is_array(path):
         rows = jsonl.read_json(path)
@@ -50,7 +50,24 @@ def read_objects(path: Path) -> list[Any]:
         rows = [value for _, value in jsonl.read_lines(path)]
     if not rows:
         raise InputError(f"{path}: holds no row")
+    require_rows(path, rows[0])
     return list(rows)
+
+
+def require_rows(path: Path, first: Any) -> None:
+    """Make sure that a file of rows is not another file of this project.
+
+    Raises:
+        InputError: If its first record is none of rows, saying what it is.
+    """
+    kind = file_kind.of_value(first)
+    if kind and kind != "Alpaca rows":
+        remedy = (
+            f"make rows of them: python -m converters alpaca {path} -o rows.json"
+            if kind == "dialogues"
+            else "name the file with the rows"
+        )
+        raise InputError(f"{path}: {kind}, where Alpaca rows are expected; {remedy}")
 
 
 def dialogue_ids(rows: Sequence[AlpacaRow]) -> list[str]:

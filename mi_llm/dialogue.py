@@ -14,10 +14,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from mi_llm import jsonl
+from mi_llm import characters, file_kind, jsonl
 from mi_llm.errors import InputError
 
 Role = Literal["client", "counselor"]
+_NO_DIALOGUE = (
+    'not a dialogue; expected {"id": "...", "turns": [...], "meta": {}}; '
+    "make such a file with python -m converters convert"
+)
 
 
 class DialogueError(InputError):
@@ -61,7 +65,7 @@ class Dialogue:
         if not self.turns:
             raise DialogueError(f"{self.id}: has no turns")
         for number, turn in enumerate(self.turns, start=1):
-            if not turn.content.strip():
+            if characters.is_blank(turn.content):
                 raise DialogueError(f"{self.id}: turn {number} ({turn.role}) is blank")
         for number, (one, two) in enumerate(pairwise(self.turns), start=1):
             if one.role == two.role:
@@ -123,11 +127,20 @@ def parsed_dialogue(path: Path, line: int, data: bytes) -> Dialogue:
         InputError: If the line is no dialogue.
     """
     value, where = jsonl.parsed_line(path, line, data), f"{path}:{line}"
-    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+    if isinstance(value, list) and line == 1:
+        raise InputError(f"{path}: {jsonl.ARRAY}")
+    kind = file_kind.of_value(value)
+    if kind in ("Alpaca rows", "chat messages"):
         raise InputError(
-            f'{where}: not a dialogue; expected {{"id": "...", "turns": [...], "meta": {{}}}}; '
-            "make such a file with python -m converters convert"
+            f"{where}: {kind}, where dialogues are expected; make dialogues of them: "
+            f"python -m converters convert messages {path} -o dialogues.jsonl"
         )
+    if kind in ("predictions", "a stamp"):
+        raise InputError(f"{where}: {kind}, where dialogues are expected; name another file")
+    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
+        raise InputError(f"{where}: {_NO_DIALOGUE}")
+    if characters.may_hold_faults(data):
+        jsonl.require_sound(f"{where}: {value['id']}", value)
     turns, meta = value.get("turns"), value.get("meta", {})
     if not isinstance(turns, list) or not isinstance(meta, dict):
         raise InputError(f"{where}: {value['id']}: 'turns' must be a list and 'meta' an object")

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from mi_llm import entries
+from mi_llm import entries, file_kind
 from mi_llm.errors import InputError, Stopped
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -51,21 +51,28 @@ def read_bytes(path: Path) -> bytes:
         raise InputError(f"{path}: {_reason(error)}") from None
 
 
-def decoded(path: Path, data: bytes) -> str:
+def decoded(path: Path, data: bytes, *, line: int | None = None) -> str:
     """The text of UTF-8 bytes; a byte order mark is skipped.
 
+    Args:
+        path: The file they are from, for messages.
+        data: The whole file, or one line of it.
+        line: Its number, from 1, if it is one line.
+
     Raises:
-        InputError: If they are not UTF-8, naming the file they are from.
+        InputError: If they are not UTF-8, saying what the file is.
     """
     try:
         return data.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
+        kind = file_kind.of_file(path)
+        if kind and "GB18030" not in kind:
+            raise InputError(f"{path}: {kind}") from None
+        place = f"{path}:{line}" if line else str(path)
         if error.reason == "unexpected end of data" and error.end >= len(data) - len(BOM_UTF8):
-            raise InputError(f"{path}: ends within a character; it is cut short") from None
-        raise InputError(
-            f"{path}: not UTF-8 (byte {data[error.start]:#04x}); "
-            "convert it first, for instance: iconv -f gb18030 -t utf-8"
-        ) from None
+            raise InputError(f"{place}: ends within a character; it is cut short") from None
+        told = kind or "save it as text in UTF-8"
+        raise InputError(f"{place}: not UTF-8 (byte {data[error.start]:#04x}); {told}") from None
 
 
 def read_text(path: Path) -> str:

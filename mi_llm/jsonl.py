@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mi_llm import files
+from mi_llm import characters, file_kind, files
 from mi_llm.errors import InputError
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # made once: json.dumps would make one a call
+
+ARRAY = "is a JSON array where JSON Lines is expected; write one record a line, without [ and ]"
+_GAP = re.compile(r"[\s,]*")
 
 LONGEST_LINE = 16 << 20  # bytes; a dialogue of a thousand turns has a hundredth of it
 
@@ -37,9 +41,39 @@ def parsed(path: Path, text: str, *, line: int | None = None) -> Any:
         InputError: If it is not JSON.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique)
+    except DuplicateKeyError as error:
+        raise InputError(f"{_place(path, text, line)}: {error}") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(_not_json(path, error, line=line)) from None
+        raise InputError(_not_json(path, text, error, line=line)) from None
+
+
+class DuplicateKeyError(ValueError):
+    """An object of JSON that has a key twice, of which parsers keep one and drop the other."""
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, for `object_pairs_hook`.
+
+    Raises:
+        DuplicateKeyError: If a key stands in it twice.
+    """
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DuplicateKeyError(f"key {twice!r} stands twice in one object; keep one of them")
+    return made
+
+
+def require_sound(where: str, value: Any) -> None:
+    """Make sure that no text of a value harms unseen.
+
+    Raises:
+        InputError: Naming the first that holds NUL, half a character or an inner byte order mark.
+    """
+    for place, _, words in characters.faults_within(value):
+        raise InputError(f"{where}: {place} {words}")
 
 
 def full_list(path: Path, value: Any, expected: str) -> list[Any]:
@@ -98,11 +132,12 @@ def parsed_line(path: Path, number: int, data: bytes) -> Any:
             f"{path}:{number}: line longer than {LONGEST_LINE >> 20} MB; "
             "if the file is one JSON array, indent it"
         )
-    try:
-        text = files.decoded(path, data)
-    except InputError as error:
-        raise InputError(f"{path}:{number}{str(error).removeprefix(str(path))}") from None
-    return parsed(path, text, line=number)
+    if number > 1 and data.startswith(BOM_UTF8):
+        raise InputError(
+            f"{path}:{number}: begins with a byte order mark, as where files were joined; take it "
+            "out (it may stand at the very beginning of a file alone)"
+        )
+    return parsed(path, files.decoded(path, data, line=number), line=number)
 
 
 def line_at(path: Path, offset: int) -> bytes:
@@ -138,10 +173,69 @@ def _dumps(value: Any, indent: int) -> str:
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
-def _not_json(path: Path, error: Exception, line: int | None = None) -> str:
+def _place(path: Path, text: str, line: int | None) -> str:
+    """Where the first record with a key twice stands: its line in the file."""
+    if line is not None or not text.lstrip("\ufeff \t\r\n").startswith("["):
+        return f"{path}:{line or 1}"
+    start = text.index("[") + 1
+    decoder = json.JSONDecoder(object_pairs_hook=unique)
+    while True:
+        start = _GAP.match(text, start).end()  # type: ignore[union-attr]  # it matches nothing, too
+        try:
+            _, start = decoder.raw_decode(text, start)
+        except ValueError:
+            return f"{path}:{text.count(chr(10), 0, start) + 1}"
+
+
+def _not_json(path: Path, text: str, error: Exception, line: int | None = None) -> str:
     if isinstance(error, json.JSONDecodeError):
+        if kind := _kind(path, text, line):
+            return f"{path}: {kind}"
         place = f"{path}:{line or error.lineno}"
         return f"{place}: not JSON: {error.msg} at column {error.colno}"
     place = f"{path}:{line}" if line else str(path)
     reason = "nested too deep" if isinstance(error, RecursionError) else "a number too long"
     return f"{place}: not JSON that can be read: {reason}"
+
+
+def _kind(path: Path, text: str, line: int | None) -> str | None:
+    """What a text is that did not parse, where more can be said of it than that it is no JSON."""
+    kind = file_kind.of_file(path)
+    if kind is None and line is None and _is_lines(text):
+        return "is JSON Lines, one value a line, where one JSON value is expected; write an array"
+    if kind is None and line is not None:
+        return _kind_of_first(path, text.strip("\ufeff \t\r\n"))
+    return kind
+
+
+def _kind_of_first(path: Path, line: str) -> str | None:
+    """What a file is whose first line, and this is it, begins a value and does not end it."""
+    if not line.startswith(("[", "{")):
+        return None
+    with files.reading(path) as stream:
+        head = stream.read(LONGEST_LINE).decode(errors="replace").lstrip("\ufeff \t\r\n")
+    if head.partition("\n")[0].strip() != line:
+        return None
+    if line.startswith("["):
+        return ARRAY
+    try:
+        _, end = json.JSONDecoder().raw_decode(head)
+    except (ValueError, RecursionError):
+        return None
+    return (
+        None
+        if end <= len(line)
+        else (
+            "is a JSON record over several lines where JSON Lines is expected; write each record "
+            "on one line, or all of them as an array, [ ... ]"
+        )
+    )
+
+
+def _is_lines(text: str) -> bool:
+    """Whether a text begins with two objects on lines of their own."""
+    lines = [line for line in text[:LONGEST_LINE].split("\n", 64) if line.strip()][:2]
+    try:
+        return len(lines) == 2 and all(isinstance(json.loads(one), dict) for one in lines)
+    except (ValueError, RecursionError):
+        return False

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mi_llm.characters import is_blank
 from mi_llm.dialogue import DialogueError, Turn
 
 Policy = Literal["all", "none"]
@@ -58,7 +59,7 @@ class Repairer:
         just_said = ""  # the last of the texts that the last turn joins
         for number, turn in enumerate(turns, start=1):
             text = self._without_labels(turn.content, where, number).strip()
-            if not text:
+            if is_blank(text):
                 self._count("dropped blank turns", where, number, f"blank {turn.role} turn")
                 continue
             if len(text) != len(turn.content) and turn.content != turn.content.strip():

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mi_llm.alpaca import AlpacaRow
+from mi_llm.characters import is_blank
 from mi_llm.columns import Columns as Columns
 from mi_llm.columns import usual_columns as usual_columns
 
@@ -200,12 +201,12 @@ def _bad_texts(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str
         reply = row.get(key)
         if key in row and reply is None:
             yield "null output", f"'{key}' is null; the row would be dropped: remove it"
-        if isinstance(reply, str) and not reply.strip():
+        if isinstance(reply, str) and is_blank(reply):
             yield "blank output", f"'{key}' is blank and would be learned; remove the row"
     if columns.ranking and _same_replies(row, columns):
         yield "same replies", "both replies are the same, so none is preferred; remove the row"
     asked = [row.get(key) for key in (columns.prompt, columns.query) if key]
-    if not any(isinstance(text, str) and text.strip() for text in asked):
+    if not any(isinstance(text, str) and not is_blank(text) for text in asked):
         names = " and ".join(f"'{key}'" for key in (columns.prompt, columns.query) if key)
         yield "blank question", f"{names}: nothing but blanks; remove the row"
 
@@ -235,7 +236,7 @@ def _pair_fault(pair: Any) -> tuple[str, str] | None:
     for side, text in zip(("client turn", "reply"), pair, strict=True):
         if not isinstance(text, str):
             return "texts", f"has {_type(text)} as {side}; write text or remove the pair"
-        if not text.strip():
+        if is_blank(text):
             return "blanks", f"has a blank {side}; remove the pair"
         if not _encodable(text):
             return "surrogate", f"holds half a character in its {side}; repair the text"
@@ -264,7 +265,7 @@ def _looks_like(strange: str, key: str) -> bool:
 
 def _same_replies(row: dict[str, Any], columns: Columns) -> bool:
     one, two = (row.get(key) for key in columns.replies)
-    return isinstance(one, str) and isinstance(two, str) and bool(one.strip()) and one == two
+    return isinstance(one, str) and isinstance(two, str) and not is_blank(one) and one == two
 
 
 def _value(row: Any, key: str) -> Any:

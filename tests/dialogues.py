@@ -6,19 +6,27 @@ import json
 
 from hypothesis import strategies as st
 
+from mi_llm.characters import is_blank
 from mi_llm.dialogue import Dialogue, Role, Turn
 
-# Any text that UTF-8 can hold and that is not blank.
-texts = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()))
+# All that UTF-8 can hold but NUL and the byte order mark, which readers refuse inside texts.
+sound = st.characters(codec="utf-8", exclude_characters="\0\ufeff")
 
-# The same with lone surrogates. A pair of halves is left out: JSON reads it as one character.
+# Any text of them that is not blank.
+texts = st.text(sound, min_size=1, max_size=12).filter(lambda text: not is_blank(text))
+
+# What readers refuse as well. A pair of surrogates is left out: JSON reads it as one character.
 odd_texts = st.text(st.characters(), min_size=1, max_size=12).filter(
-    lambda text: bool(text.strip()) and json.loads(json.dumps(text)) == text
+    lambda text: json.loads(json.dumps(text)) == text
 )
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(sound, max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(sound, max_size=3), inner),
     max_leaves=4,
 )
 
@@ -30,7 +38,8 @@ def dialogues(draw: st.DrawFn, content: st.SearchStrategy[str] = texts) -> Dialo
     contents = draw(st.lists(content, min_size=1, max_size=9))
     roles: tuple[Role, Role] = ("client", "counselor")
     turns = tuple(Turn(roles[(opener + n) % 2], text) for n, text in enumerate(contents))
-    return Dialogue(draw(odd_texts), turns, draw(st.dictionaries(st.text(max_size=3), values)))
+    meta = draw(st.dictionaries(st.text(sound, max_size=3), values))
+    return Dialogue(draw(texts), turns, meta)
 
 
 def corpora(content: st.SearchStrategy[str] = texts) -> st.SearchStrategy[list[Dialogue]]:

@@ -25,6 +25,7 @@ Clients = Literal["one", "any"]
 Reader = Callable[[Path, "Intake"], Iterator[Dialogue]]
 
 _NUMBER = re.compile(r"(\d+)")
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # of a file's name that is not UTF-8
 
 
 @dataclass(slots=True)
@@ -68,6 +69,10 @@ class Intake:
         if stripped:
             # The other side's words may stand in such a turn: later stages can leave it out.
             meta = {**meta, "stripped_labels": stripped}
+        source, slash, rest = name.partition("/")
+        name = _ESCAPED_BYTE.sub("\ufffd", source) + slash + rest
+        texts = {"id": name, "turns": [turn.content for turn in mended], "meta": meta}
+        jsonl.require_sound(where, texts)
         try:
             return Dialogue(name, mended, meta)
         except DialogueError as error:

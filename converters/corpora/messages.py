@@ -43,7 +43,7 @@ from typing import Any
 
 from converters.corpora.cumulative import whole_records
 from converters.corpora.intake import Intake
-from mi_llm import jsonl
+from mi_llm import file_kind, jsonl
 from mi_llm.dialogue import Dialogue, Role, Turn
 from mi_llm.errors import InputError
 
@@ -116,7 +116,8 @@ def _records(path: Path) -> _Records:
         )
     array = jsonl.read_json(path)
     return lambda: (
-        (f"{path}: record {index}", partial(_itself, record)) for index, record in enumerate(array)
+        (f"{path}: record {number}", partial(_itself, record))
+        for number, record in enumerate(array, start=1)
     )
 
 
@@ -129,6 +130,8 @@ def _parsed(
 ) -> tuple[list[Turn], dict[str, Any]]:
     if not isinstance(record, dict):
         raise InputError(f"{where}: expected {_SHAPES}")
+    if file_kind.of_value(record) == "dialogues":
+        raise InputError(f"{where}: a dialogue already; use the file as it is")
     lists = [key for key in _TAGS if key in record]
     if len(lists) + _is_alpaca(record) != 1:
         seen = ", ".join(map(repr, record)) or "none"

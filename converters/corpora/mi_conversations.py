@@ -58,7 +58,7 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
 
 
 def _dialogue(path: Path, index: int, conversation: Any, intake: Intake) -> Dialogue:
-    where = f"{path}: dialogue {index}"
+    where = f"{path}: dialogue {index + 1}"
     turns = _turns(conversation, where)
     meta = {key: value for key, value in conversation.items() if key != "conversations"}
     return intake.dialogue(f"{path.stem}/{meta.pop('id', index)}", where, turns, meta)

@@ -53,7 +53,7 @@ def read(path: Path, intake: Intake) -> Iterator[Dialogue]:
     sessions = jsonl.read_json(path)
     expected = 'a list of {"dialog_id", "dialog"}'
     for index, session in enumerate(jsonl.full_list(path, sessions, expected)):
-        yield from intake.attempt(_dialogue, f"{path}: session {index}", session, intake)
+        yield from intake.attempt(_dialogue, f"{path}: session {index + 1}", session, intake)
 
 
 def _dialogue(where: str, session: Any, intake: Intake) -> Dialogue:

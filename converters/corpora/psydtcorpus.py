@@ -65,7 +65,7 @@ def _is_system(message: Any) -> bool:
 
 
 def _dialogue(path: Path, index: int, item: Any, intake: Intake) -> Dialogue:
-    where = f"{path}: item {index}"
+    where = f"{path}: item {index + 1}"
     messages = item.get("messages") if isinstance(item, dict) else None
     if not isinstance(messages, list) or not isinstance(item.get("id"), int | str):
         raise InputError(f'{where}: expected {{"id", "normalizedTag", "messages": [...]}}')

@@ -265,8 +265,8 @@ def bad_corpora() -> dict[str, bytes]:
         ("not JSON", ":1: not JSON"),
         ("not UTF-8", "iconv -f gb18030 -t utf-8"),
         ("an empty list", "not empty"),
-        ("an unknown role", "dialogue 1, turn 2: unknown role '旁白'"),
-        ("a blank turn", "dialogue 0, turn 2: blank counselor turn"),
+        ("an unknown role", "dialogue 2, turn 2: unknown role '旁白'"),
+        ("a blank turn", "dialogue 1, turn 2: blank counselor turn"),
     ],
 )
 def test_a_bad_corpus_is_refused_in_one_line_and_leaves_nothing(
@@ -420,7 +420,7 @@ def test_a_dataset_whose_file_is_missing_is_refused(tmp_path: Path):
 def test_a_broken_recipe_is_refused(tmp_path: Path, text: str):
     path = tmp_path / "recipe.yaml"
     path.write_text(text)
-    assert refused(tmp_path, "check", "--recipe", path).startswith(f"{path}: ")
+    assert refused(tmp_path, "check", "--recipe", path).startswith(f"{path}:")
 
 
 def test_nothing_to_check_is_a_mistake(tmp_path: Path):

@@ -50,20 +50,20 @@ def test_an_id_that_comes_twice_is_a_mistake_or_counted(tmp_path: Path):
 
 def test_bad_records_are_left_out_counted_and_named_only_if_asked(tmp_path: Path):
     path = saved(tmp_path, [GOOD, {}, GOOD])
-    with pytest.raises(InputError, match="dialogue 1: expected"):
+    with pytest.raises(InputError, match="dialogue 2: expected"):
         list(take_in(mi_conversations.read, path, Intake()))
     intake = Intake(skip_bad=True)
     found = [dialogue.id for dialogue in take_in(mi_conversations.read, path, intake)]
     assert found == ["corpus/0", "corpus/2"]
     assert intake.left_out == {"unreadable": 1}
-    assert "dialogue 1" in intake.bad[0]
+    assert "dialogue 2" in intake.bad[0]
 
 
 def test_a_corpus_without_one_readable_dialogue_is_a_mistake_even_if_bad_ones_are_skipped(
     tmp_path: Path,
 ):
     path = saved(tmp_path, [{}, {}])
-    with pytest.raises(InputError, match=r"can be read; first fault: .*dialogue 0"):
+    with pytest.raises(InputError, match=r"can be read; first fault: .*dialogue 1"):
         list(take_in(mi_conversations.read, path, Intake(skip_bad=True)))
 
 
@@ -111,3 +111,12 @@ def test_gzip_is_unpacked_and_a_file_cut_short_is_named(tmp_path: Path):
     path.write_bytes(b"no gzip")
     with pytest.raises(InputError, match=r"a\.jsonl\.gz: not a whole gzip file"):
         list(jsonl.read_lines(path))
+
+
+@pytest.mark.parametrize("text", ["好\0的", "好\ud83d", "好\ufeff的"])
+def test_a_text_that_harms_unseen_is_named_and_can_be_skipped(text: str):
+    intake = Intake(skip_bad=True)
+    made = list(intake.attempt(intake.dialogue, "a/0", "f: record 0", [Turn("client", text)], {}))
+    assert made == []
+    assert intake.left_out == {"unreadable": 1}
+    assert intake.bad[0].startswith("f: record 0: 'turns'[0] holds ")

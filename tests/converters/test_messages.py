@@ -227,7 +227,7 @@ def test_our_own_rows_are_read_back_as_the_dialogues_they_were_made_of(
 
 @pytest.mark.parametrize("bad", [None, [], "x", 5])
 def test_a_record_that_is_no_object_is_refused_with_its_number(tmp_path: Path, bad: Any):
-    assert refusal(tmp_path, OPENAI, bad).startswith('record 1: expected {"messages"')
+    assert refusal(tmp_path, OPENAI, bad).startswith('record 2: expected {"messages"')
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_an_unknown_or_double_shape_is_refused_with_its_keys(
     tmp_path: Path, bad: dict[str, Any], keys: str
 ):
     message = refusal(tmp_path, OPENAI, bad)
-    assert message.startswith("record 1: expected one of ")
+    assert message.startswith("record 2: expected one of ")
     assert message.endswith(f"; the keys are: {keys}")
 
 
@@ -252,7 +252,7 @@ def test_an_unknown_or_double_shape_is_refused_with_its_keys(
 def test_functions_and_tools_are_refused(tmp_path: Path, role: str):
     bad = {"messages": [*OPENAI["messages"], {"role": role, "content": "{}"}]}
     assert refusal(tmp_path, bad) == (
-        f"record 0, message 4: role {role!r}: functions and tools are no counselling"
+        f"record 1, message 4: role {role!r}: functions and tools are no counselling"
     )
     bad = {"conversations": [{"from": "function_call", "value": "{}"}]}
     assert "role 'function_call': functions" in refusal(tmp_path, bad)
@@ -260,7 +260,7 @@ def test_functions_and_tools_are_refused(tmp_path: Path, role: str):
 
 def test_an_unknown_role_is_refused_with_the_known_ones(tmp_path: Path):
     message = refusal(tmp_path, {"messages": [{"role": "旁白", "content": "x"}]})
-    assert message.startswith("record 0, message 1: unknown role '旁白'; known are: system, user, ")
+    assert message.startswith("record 1, message 1: unknown role '旁白'; known are: system, user, ")
 
 
 @pytest.mark.parametrize(
@@ -277,26 +277,26 @@ def test_an_unknown_role_is_refused_with_the_known_ones(tmp_path: Path):
 )
 def test_a_message_without_role_and_text_is_refused_with_its_number(tmp_path: Path, bad: Any):
     message = refusal(tmp_path, {"messages": [*OPENAI["messages"], bad]})
-    assert message == 'record 0, message 4: expected {"role": "...", "content": "..."} as texts'
+    assert message == 'record 1, message 4: expected {"role": "...", "content": "..."} as texts'
 
 
 @pytest.mark.parametrize("key", ["messages", "conversations"])
 def test_a_chat_that_is_no_list_or_empty_is_refused(tmp_path: Path, key: str):
-    assert refusal(tmp_path, {key: "x"}) == f"record 0: {key!r} must be a list"
-    assert refusal(tmp_path, {key: []}) == "record 0: mine/0: has no turns"
+    assert refusal(tmp_path, {key: "x"}) == f"record 1: {key!r} must be a list"
+    assert refusal(tmp_path, {key: []}) == "record 1: mine/0: has no turns"
 
 
 @pytest.mark.parametrize("pair", [None, "ab", ["a"], ["a", None], ["a", "b", "c"], {"q": "a"}])
 def test_a_history_that_is_not_pairs_of_texts_is_refused(tmp_path: Path, pair: Any):
     bad = {**ALPACA, "history": [["a", "b"], pair]}
     message = refusal(tmp_path, bad)
-    assert message == "record 0, history 2: expected [client, counselor], texts"
+    assert message == "record 1, history 2: expected [client, counselor], texts"
     assert "must be a list" in refusal(tmp_path, {**ALPACA, "history": "x"})
 
 
 @pytest.mark.parametrize("key", ["instruction", "input", "output", "system"])
 def test_an_alpaca_value_that_is_no_text_is_refused(tmp_path: Path, key: str):
-    assert refusal(tmp_path, {**ALPACA, key: 5}) == f"record 0: {key!r} must be a text"
+    assert refusal(tmp_path, {**ALPACA, key: 5}) == f"record 1: {key!r} must be a text"
 
 
 def test_a_truncated_file_and_one_not_in_utf8_are_refused_with_their_place(tmp_path: Path):

@@ -10,21 +10,22 @@ from hypothesis import strategies as st
 
 from converters.corpora.intake import Intake
 from converters.corpora.mi_conversations import read
+from mi_llm.characters import is_blank
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines, read_dialogues
 from mi_llm.errors import InputError
 from mi_llm.repair import Pairing, Policy, Repairer
-from tests.dialogues import odd_texts, values
+from tests.dialogues import sound, texts, values
 
 SPELLINGS = ["client", "user", "Human", "来访者", "counselor", "assistant", "GPT", "心理咨询师"]
 
 messages = st.fixed_dictionaries(
-    {"role": st.sampled_from(SPELLINGS), "content": odd_texts | st.sampled_from(["", " \n"])}
+    {"role": st.sampled_from(SPELLINGS), "content": texts | st.sampled_from(["", " \n"])}
 )
 conversations = st.builds(
     lambda extra, spoken: {**extra, "conversations": spoken},
-    st.dictionaries(st.text(max_size=4).filter(lambda key: key != "id"), values, max_size=2),
+    st.dictionaries(st.text(sound, max_size=4).filter(lambda key: key != "id"), values, max_size=2),
     st.lists(messages, min_size=1, max_size=8).filter(
-        lambda spoken: any(message["content"].strip() for message in spoken)
+        lambda spoken: any(not is_blank(message["content"]) for message in spoken)
     ),
 )
 
@@ -121,7 +122,7 @@ def test_a_file_that_is_no_filled_list_is_refused(tmp_path: Path, value: Any):
 
 @pytest.mark.parametrize("bad", [None, [], "x", {}, {"conversations": None}, {"turns": []}])
 def test_an_element_that_is_no_conversation_is_refused_with_its_number(tmp_path: Path, bad: Any):
-    assert refusal(tmp_path, [GOOD, bad]).startswith("dialogue 1: expected ")
+    assert refusal(tmp_path, [GOOD, bad]).startswith("dialogue 2: expected ")
 
 
 @pytest.mark.parametrize(
@@ -140,25 +141,25 @@ def test_an_element_that_is_no_conversation_is_refused_with_its_number(tmp_path:
 def test_a_message_without_role_and_text_is_refused_with_its_number(tmp_path: Path, bad: Any):
     spoken = [*GOOD["conversations"], bad]
     message = refusal(tmp_path, [{"conversations": spoken}])
-    assert message.startswith("dialogue 0, turn 3: expected ")
+    assert message.startswith("dialogue 1, turn 3: expected ")
 
 
 def test_an_unknown_role_is_refused_with_the_known_ones(tmp_path: Path):
     message = refusal(tmp_path, [GOOD, talk(("user", "a"), ("旁白", "b"))])
-    assert message.startswith("dialogue 1, turn 2: unknown role '旁白'; known are: ")
+    assert message.startswith("dialogue 2, turn 2: unknown role '旁白'; known are: ")
     assert "来访者" in message
 
 
 def test_a_conversation_that_comes_to_nothing_is_refused(tmp_path: Path):
     for empty in (talk(), talk(("user", " "))):
         message = refusal(tmp_path, [GOOD, empty])
-        assert message.startswith("dialogue 1: ")
+        assert message.startswith("dialogue 2: ")
         assert "no turns" in message
 
 
 def test_the_policy_none_names_the_turn_that_needs_mending(tmp_path: Path):
     message = refusal(tmp_path, [GOOD, talk(("user", "a"), ("assistant", " "))], "none")
-    assert message.startswith("dialogue 1, turn 2: blank counselor turn")
+    assert message.startswith("dialogue 2, turn 2: blank counselor turn")
 
 
 def test_dialogues_before_a_broken_one_are_read(tmp_path: Path):

@@ -131,7 +131,7 @@ def test_a_file_that_is_no_filled_list_is_refused(tmp_path: Path, value: Any):
     "bad", [None, "x", {}, {"dialog": []}, {"dialog_id": None, "dialog": []}, {"dialog_id": "1"}]
 )
 def test_an_element_that_is_no_session_is_refused_with_its_number(tmp_path: Path, bad: Any):
-    assert refusal(tmp_path, [session(HELLO), bad]).startswith("session 1: expected ")
+    assert refusal(tmp_path, [session(HELLO), bad]).startswith("session 2: expected ")
 
 
 @pytest.mark.parametrize(
@@ -145,17 +145,17 @@ def test_an_element_that_is_no_session_is_refused_with_its_number(tmp_path: Path
     ],
 )
 def test_an_utterance_without_its_columns_is_refused_with_its_number(tmp_path: Path, bad: Any):
-    assert refusal(tmp_path, [session(HELLO, bad)]).startswith("session 0, utterance 2: expected ")
+    assert refusal(tmp_path, [session(HELLO, bad)]).startswith("session 1, utterance 2: expected ")
 
 
 def test_an_unknown_speaker_is_refused_with_the_known_ones(tmp_path: Path):
     assert refusal(tmp_path, [session(HELLO, said("旁白", "旁白", "x"))]) == (
-        "session 0, utterance 2: unknown speaker '旁白'; known are: Seeker, Supporter"
+        "session 1, utterance 2: unknown speaker '旁白'; known are: Seeker, Supporter"
     )
 
 
 def test_a_session_without_an_utterance_is_refused(tmp_path: Path):
-    assert refusal(tmp_path, [session()]) == "session 0: psy_insight/000007: has no turns"
+    assert refusal(tmp_path, [session()]) == "session 1: psy_insight/000007: has no turns"
 
 
 def test_a_truncated_file_and_one_not_in_utf8_are_refused(tmp_path: Path):

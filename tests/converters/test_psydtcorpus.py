@@ -91,7 +91,7 @@ def test_a_system_key_is_left_out_and_other_keys_are_kept(tmp_path: Path):
 )
 def test_the_prompt_is_refused_in_turns_and_meta(tmp_path: Path, bad: Any):
     message = refusal(tmp_path, [item(0, TALK), bad])
-    assert message.startswith("item 1: the REBT system prompt stands outside")
+    assert message.startswith("item 2: the REBT system prompt stands outside")
 
 
 @pytest.mark.parametrize("value", [[], {}, None, "text", {"messages": []}])
@@ -103,21 +103,21 @@ def test_a_file_that_is_no_filled_list_is_refused(tmp_path: Path, value: Any):
     "bad", [None, "x", {}, {"id": 1}, {"messages": []}, {"id": 1, "messages": "x"}]
 )
 def test_an_element_that_is_no_item_is_refused_with_its_number(tmp_path: Path, bad: Any):
-    assert refusal(tmp_path, [item(0, TALK), bad]).startswith("item 1: expected ")
+    assert refusal(tmp_path, [item(0, TALK), bad]).startswith("item 2: expected ")
 
 
 @pytest.mark.parametrize("bad", [None, "x", {}, {"role": "user"}, {"role": "user", "content": 1}])
 def test_a_message_without_role_and_text_is_refused_with_its_number(tmp_path: Path, bad: Any):
     broken = item(1, TALK[:1])
     broken["messages"].append(bad)
-    assert refusal(tmp_path, [item(0, TALK), broken]).startswith("item 1, message 3: expected ")
+    assert refusal(tmp_path, [item(0, TALK), broken]).startswith("item 2, message 3: expected ")
 
 
 def test_an_unknown_role_is_refused_with_the_known_ones(tmp_path: Path):
     broken = item(0, [])
     broken["messages"].append({"role": "旁白", "content": "x"})
     assert refusal(tmp_path, [broken]) == (
-        "item 0, message 2: unknown role '旁白'; known are: user, assistant"
+        "item 1, message 2: unknown role '旁白'; known are: user, assistant"
     )
 
 

@@ -55,8 +55,10 @@ def saved(tmp_path):
     ],
 )
 def test_the_folders_name_says_model_and_variant(saved, name, model, variant):
-    run = read_run(saved(name, ["嗯。", "好。", "是。"]))
+    folder = saved(name, ["嗯。", "好。", "是。"])
+    run = read_run(folder)
     assert (run.model, run.variant, run.is_base) == (model, variant, variant == "base")
+    assert read_run(folder.parent) == run  # the folder above is enough
 
 
 def test_a_run_without_scores_or_with_rows_changed_since_is_refused(saved, tmp_path):

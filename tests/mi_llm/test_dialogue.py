@@ -17,7 +17,7 @@ from mi_llm.dialogue import (
     read_dialogues,
 )
 from mi_llm.errors import InputError
-from tests.dialogues import corpora, odd_texts
+from tests.dialogues import corpora
 
 
 def turns(first: Role, *contents: str) -> tuple[Turn, ...]:
@@ -81,7 +81,7 @@ def test_a_dialogue_is_one_line_of_readable_json():
     ]
 
 
-@given(made=corpora(odd_texts))
+@given(made=corpora())
 @settings(deadline=None, max_examples=60)
 def test_writing_and_reading_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, made: list[Dialogue]
@@ -141,3 +141,10 @@ def test_a_broken_rule_is_told_with_file_and_line(tmp_path: Path):
     assert refusal(tmp_path, line() + line(id="b", turns=blank)) == (
         ":2: b: turn 1 (client) is blank"
     )
+
+
+@pytest.mark.parametrize("text", ["好\0的", "好\ud83d", "好\ufeff的"])
+def test_a_text_that_harms_unseen_is_refused_with_its_line_and_turn(tmp_path: Path, text: str):
+    turns = [{"role": "client", "content": text}]
+    message = refusal(tmp_path, line() + json.dumps({"id": "b", "turns": turns}) + "\n")
+    assert message.startswith(":2: b: 'turns'[0]['content'] holds ")

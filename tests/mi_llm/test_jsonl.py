@@ -89,3 +89,29 @@ def test_what_is_dumped_is_one_line_of_utf8_that_loads_again(value: str):
     text.encode()
     assert "\n" not in text
     assert json.loads(text) == value
+
+
+TWICE = '{"a": {"b": 1, "c": [], "b": 2}}'
+
+
+def test_a_key_that_stands_twice_is_refused_with_the_line_of_its_record(tmp_path: Path):
+    said = "key 'b' stands twice in one object; keep one of them"
+    path = written(tmp_path, f'{{"a": 1}}\n{TWICE}\n'.encode())
+    with pytest.raises(InputError) as caught:
+        list(jsonl.read_lines(path))
+    assert str(caught.value) == f"{path}:2: {said}"
+    path = written(tmp_path, f'[\n {{"a": 1}},\n {{"a": "["}},\n {TWICE}\n]'.encode())
+    with pytest.raises(InputError) as caught:
+        jsonl.read_json(path)
+    assert str(caught.value) == f"{path}:4: {said}"
+    path = written(tmp_path, TWICE.encode())
+    with pytest.raises(InputError) as caught:
+        jsonl.read_json(path)
+    assert str(caught.value) == f"{path}:1: {said}"
+
+
+def test_a_byte_order_mark_may_stand_before_the_first_line_alone(tmp_path: Path):
+    assert list(jsonl.read_lines(written(tmp_path, b'\xef\xbb\xbf{"a": 1}\n'))) == [(1, {"a": 1})]
+    path = written(tmp_path, b'{"a": 1}\n\xef\xbb\xbf{"a": 2}\n')
+    with pytest.raises(InputError, match=r"x\.json:2: begins with a byte order mark"):
+        list(jsonl.read_lines(path))

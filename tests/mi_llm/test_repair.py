@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mi_llm.characters import is_blank
 from mi_llm.dialogue import Dialogue, DialogueError, Role, Turn
 from mi_llm.repair import Repairer
 
@@ -135,7 +136,7 @@ def test_repaired_turns_make_a_dialogue_or_are_empty(given_: list[Turn]):
     if made:
         Dialogue("a/0", made)  # refuses what breaks a rule
     else:
-        assert all(not turn.content.strip() for turn in given_)
+        assert all(is_blank(turn.content) for turn in given_)
 
 
 @given(given_=any_turns)
@@ -153,7 +154,7 @@ def test_no_text_is_invented_and_none_is_lost_but_repeats(given_: list[Turn]):
         return "".join("".join(text.split()) for role, text in said if role == of)
 
     made = [(turn.role, turn.content) for turn in Repairer().repaired("f", given_)]
-    stripped = [(turn.role, turn.content.strip()) for turn in given_ if turn.content.strip()]
+    stripped = [(turn.role, turn.content.strip()) for turn in given_ if not is_blank(turn.content)]
     once = [said for said, _ in groupby(stripped)]
     for role in get_args(Role):
         assert spoken(made, role) == spoken(once, role)
