@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from eval.comparison import Family
 from eval.scoring import Scores
+from mi_llm import csv_file
 
 Format = Literal["md", "csv"]
 _SCORE_COLUMNS = ("model", "score", "mean", "low", "high", "interval", "rounds", "dialogues")
@@ -66,9 +65,7 @@ def _number(value: float | None) -> str:
 
 def _table(columns: Sequence[str], lines: Iterator[list[str]], kind: Format) -> str:
     if kind == "csv":
-        stream = io.StringIO()
-        csv.writer(stream, lineterminator="\n").writerows([columns, *lines])
-        return stream.getvalue()
+        return csv_file.text([columns, *lines], mark=False)
     rows = [columns, ["---"] * len(columns), *lines]
     # A signature holds bars, which would end a cell.
     return "".join(

@@ -8,14 +8,13 @@ the law allows, so fetch it from there and do not pass it on.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TypedDict
 
-from mi_llm import files
+from mi_llm import csv_file
 from mi_llm.dialogue import Role, Turn
 from mi_llm.errors import InputError
 
@@ -25,6 +24,8 @@ _SESSION = ("mi_quality", "video_title", "video_url", "topic")
 _SPOKEN = ("transcript_id", "utterance_id", "interlocutor", "timestamp", "utterance_text")
 _LABELS = ("main_therapist_behaviour", "client_talk_type")  # that both files have
 _UNLABELLED = frozenset((*_SESSION, *_SPOKEN, "annotator_id"))
+
+_FILES = "AnnoMI-full.csv or AnnoMI-simple.csv"
 
 Row = tuple[int, dict[str, str]]
 """A row's line in the file, and its cells by column."""
@@ -79,7 +80,9 @@ def groups(path: Path) -> Iterator[tuple[str, list[Row]]]:
         InputError: If the file is not in this format, or the rows of a transcript come apart.
     """
     done: set[str] = set()
-    for transcript, group in groupby(_rows(path), key=lambda row: row[1]["transcript_id"]):
+    needed = (*_SPOKEN, *_SESSION, *_LABELS)
+    table = csv_file.records(path, needed, expected=_FILES)
+    for transcript, group in groupby(table, key=lambda row: row[1]["transcript_id"]):
         rows = list(group)
         if transcript in done:
             raise InputError(
@@ -134,8 +137,9 @@ def _utterances(path: Path, rows: Sequence[Row]) -> list[Utterance]:
 
 
 def _utterance(where: str, row: dict[str, str]) -> Utterance:
-    number, speaker = row["utterance_id"].strip(), row["interlocutor"].strip().lower()
-    if not (number.isascii() and number.isdecimal()):
+    speaker = row["interlocutor"].strip().lower()
+    number = csv_file.whole_number(row["utterance_id"].strip())
+    if number is None:
         raise InputError(f"{where}: utterance_id {row['utterance_id']!r} is not a whole number")
     if speaker not in ROLES:
         raise InputError(
@@ -147,7 +151,7 @@ def _utterance(where: str, row: dict[str, str]) -> Utterance:
         if column not in _UNLABELLED and value not in ("n/a", "")
     }
     return {
-        "utterance_id": int(number),
+        "utterance_id": number,
         "volley": None,
         "interlocutor": speaker,
         "timestamp": row["timestamp"],
@@ -178,42 +182,3 @@ def _number_volleys(utterances: list[Utterance], *, by_position: bool) -> None:
         if by_position or one["interlocutor"] != speaker:
             volley, speaker = volley + 1, one["interlocutor"]
         one["volley"] = volley
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    reader = csv.reader(_lines(path), strict=True)
-    try:
-        columns = next(reader, [])
-        _check_columns(path, columns)
-        for cells in reader:
-            if cells:
-                yield reader.line_num, _row(f"{path}:{reader.line_num}", columns, cells)
-    except csv.Error as error:
-        raise InputError(
-            f"{path}:{reader.line_num}: not CSV that can be read: {error}; is the file whole?"
-        ) from None
-
-
-def _row(where: str, columns: list[str], cells: list[str]) -> dict[str, str]:
-    if len(cells) != len(columns):
-        raise InputError(
-            f"{where}: {len(cells)} cells for {len(columns)} columns; is the file whole?"
-        )
-    return dict(zip(columns, cells, strict=True))
-
-
-def _check_columns(path: Path, columns: list[str]) -> None:
-    missing = [name for name in (*_SPOKEN, *_SESSION, *_LABELS) if name not in columns]
-    if missing:
-        raise InputError(
-            f"{path}: no column {', '.join(missing)}; expected AnnoMI-full.csv or AnnoMI-simple.csv"
-        )
-    if len(set(columns)) != len(columns):
-        raise InputError(f"{path}: a column comes twice: {', '.join(columns)}")
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """The lines as they are: one inside quotes may be blank and still be text."""
-    with files.reading(path) as stream:
-        for line in stream:
-            yield files.decoded(path, line)

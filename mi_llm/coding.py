@@ -12,13 +12,11 @@ lines; one that was read and holds nothing to code has the line `NC`; one withou
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from mi_llm import files, miti
+from mi_llm import csv_file, files, miti
 from mi_llm.errors import InputError
 from mi_llm.miti import Code, Globals
 
@@ -34,6 +32,9 @@ _COLUMNS = {
     TRANSCRIPTS: ("transcript", "rater", "volleys", "target_behaviour", "status"),
     NOTES: ("transcript", "volley", "rater", "note"),
 }
+
+MOST_VOLLEYS, _MOST_IN_ALL = 10_000, 1_000_000  # of a session; the longest of AnnoMI has 297
+_SHOWN = 40  # characters of a cell
 
 _Key = tuple[str, str]  # transcript and rater
 
@@ -125,10 +126,7 @@ def write_codings(
 
 def _write(path: Path, rows: Iterable[Sequence[str | int | None]]) -> None:
     with files.whole(path) as stream:
-        stream.write("\ufeff")
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(_COLUMNS[path.name])
-        writer.writerows(rows)
+        stream.write(csv_file.text([_COLUMNS[path.name], *rows]))
 
 
 def _code_rows(session: Session) -> Iterator[tuple[str | int, ...]]:
@@ -158,13 +156,17 @@ def read_codings(folder: Path) -> list[Session]:
         InputError: If a table is missing or a line in one cannot be; it names file and line.
     """
     wanted: dict[_Key, tuple[str, int, str, bool]] = {}
+    total = 0
     for where, row in _rows(folder / TRANSCRIPTS):
         key = row["transcript"], row["rater"]
         if key in wanted:
             raise InputError(f"{where}: rater {key[1]} has transcript {key[0]} twice")
         if row["status"] not in (COMPLETE, PARTIAL):
             raise InputError(f"{where}: status {row['status']!r}; expected complete or partial")
-        volleys = _number(where, "volleys", row["volleys"], least=0)
+        volleys = _number(where, "volleys", row["volleys"], least=0, most=MOST_VOLLEYS)
+        total += volleys
+        if total > _MOST_IN_ALL:
+            raise InputError(f"{where}: over {_MOST_IN_ALL:,} volleys in all; is that a session?")
         wanted[key] = where, volleys, row["target_behaviour"], row["status"] == COMPLETE
     if not wanted:
         raise InputError(f"{folder / TRANSCRIPTS}: holds no session")
@@ -254,21 +256,9 @@ def _check_together(where: Path, sessions: Sequence[Session]) -> None:
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Each row with where it stands, `file:line`."""
-    columns = _COLUMNS[path.name]
-    reader = csv.reader(io.StringIO(files.read_text(path), newline=""), strict=True)
-    try:
-        head = [one.strip() for one in next(reader, [])]
-        if missing := [one for one in columns if one not in head]:
-            raise InputError(f"{path}:1: no column {', '.join(missing)}")
-        for row in reader:
-            where = f"{path}:{reader.line_num}"
-            if not any(row):
-                continue
-            if len(row) != len(head):
-                raise InputError(f"{where}: {len(row)} fields where {len(head)} are expected")
-            yield where, dict(zip(head, (one.strip() for one in row), strict=True))
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: not CSV: {error}") from None
+    for line, row in csv_file.records(path, _COLUMNS[path.name]):
+        texts = {name: csv_file.original(cell).strip() for name, cell in row.items()}
+        yield f"{path}:{line}", texts
 
 
 def _known(where: str, row: dict[str, str], wanted: Collection[_Key]) -> _Key:
@@ -279,7 +269,12 @@ def _known(where: str, row: dict[str, str], wanted: Collection[_Key]) -> _Key:
 
 
 def _number(where: str, what: str, text: str, *, least: int, most: int | None = None) -> int:
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= (most or int(text)):
-        limits = f"from {least}" if most is None else f"from {least} to {most}"
-        raise InputError(f"{where}: {what} is {text!r}; expected a whole number {limits}")
-    return int(text)
+    number = csv_file.whole_number(text)
+    if number is None or not least <= number <= (number if most is None else most):
+        limits = f"from {least}" if most is None else f"from {least:,} to {most:,}"
+        raise InputError(f"{where}: {what} is {_short(text)}; expected a whole number {limits}")
+    return number
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

@@ -6,14 +6,12 @@ NC says that there is nothing to code in it.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from converters.review.findings import Finding
-from mi_llm import files
+from mi_llm import csv_file
 from mi_llm.dialogue import Dialogue
 from mi_llm.errors import InputError
 from mi_llm.miti import Code, Counts
@@ -47,12 +45,10 @@ def read_codings(path: Path) -> dict[str, list[Coding]]:
     Raises:
         InputError: If a column is missing, or a row has no number of a volley or an unknown code.
     """
-    reader = csv.DictReader(io.StringIO(files.read_text(path)))
-    if missing := [one for one in _COLUMNS if one not in (reader.fieldnames or ())]:
-        raise InputError(f"{path}: no column {', '.join(missing)}; expected {','.join(_COLUMNS)}")
     found: dict[str, dict[str, dict[int, set[Code]]]] = {}
-    for row in reader:
-        volley, codes = _parsed(f"{path}:{reader.line_num}", row)
+    for line, cells in csv_file.records(path, _COLUMNS):
+        row = {name: csv_file.original(cell) for name, cell in cells.items()}
+        volley, codes = _parsed(f"{path}:{line}", row)
         raters = found.setdefault(row["transcript"], {})
         raters.setdefault(row["rater"], {}).setdefault(volley, set()).update(codes)
     if not found:
@@ -108,12 +104,12 @@ def _of_rater(name: str, turns: Sequence[int], coding: Coding) -> Iterator[Findi
         yield Finding("no complex reflection (coded)", None, said)
 
 
-def _parsed(where: str, row: Mapping[str, str | None]) -> tuple[int, set[Code]]:
-    volley, code = (row["volley"] or "").strip(), (row["code"] or "").strip()
-    if not volley.isdecimal() or int(volley) < 1:
-        raise InputError(f"{where}: volley {volley!r}; expected a number from 1")
+def _parsed(where: str, row: Mapping[str, str]) -> tuple[int, set[Code]]:
+    volley, code = csv_file.whole_number(row["volley"].strip()), row["code"].strip()
+    if not volley:
+        raise InputError(f"{where}: volley {row['volley'][:40]!r}; expected a number from 1")
     if code == _NOTHING:
-        return int(volley), set()
+        return volley, set()
     if code not in set(Code):
         raise InputError(f"{where}: code {code!r}; there are {', '.join(Code)} and {_NOTHING}")
-    return int(volley), {Code(code)}
+    return volley, {Code(code)}

@@ -25,6 +25,7 @@ from converters.review.book import (
 )
 from converters.review.findings import Ground
 from mi_llm import sheets
+from mi_llm.csv_file import whole_number
 from mi_llm.dialogue import Dialogue
 from mi_llm.errors import InputError
 
@@ -154,7 +155,7 @@ def _read_queue(
                         id=said[ID],
                         verdict=verdict,
                         reason=REASONS.get(said[REASON]),
-                        cut=int(said[CUT]) if said[CUT] else None,
+                        cut=whole_number(said[CUT]),
                         edits=own if verdict == "edit" else {},
                         reviewer=said[REVIEWER],
                         where=where[DECISION],
@@ -190,7 +191,7 @@ def _faults(
 
 def _cut_faults(said: str, where: str, verdict: str, dialogue: Dialogue) -> Iterator[str]:
     count = len(dialogue.turns)
-    if not said.isdecimal() or not 1 <= int(said) <= count:
+    if not 1 <= (whole_number(said) or 0) <= count:
         yield f"{where}: {said!r} is no turn of {dialogue.id}, which has {count}"
     elif verdict != "drop":
         yield f"{where}: a turn to drop from, but the decision is not 删除"
@@ -205,23 +206,24 @@ def _read_edits(
     seen: dict[str, set[int]] = {}
     for row in sheet.iter_rows(min_row=2):
         cells = {title: row[column - 1] for title, column in columns.items()}
-        name, turn = sheets.said(cells[ID].value), sheets.said(cells[TURN].value)
+        name, said = sheets.said(cells[ID].value), sheets.said(cells[TURN].value)
         if not name:
             continue  # the bar above a dialogue
         where = f"{path}: sheet {TURNS}, "
         dialogue = dialogues.get(name)
-        if dialogue is None or not turn.isdecimal() or not 1 <= int(turn) <= len(dialogue.turns):
-            book.faults.append(f"{where}{cells[ID].coordinate}: no turn {turn!r} of {name!r}")
+        turn = whole_number(said)
+        if dialogue is None or not turn or turn > len(dialogue.turns):
+            book.faults.append(f"{where}{cells[ID].coordinate}: no turn {said!r} of {name!r}")
             continue
-        seen.setdefault(name, set()).add(int(turn))
-        original = sheets.said(dialogue.turns[int(turn) - 1].content)
+        seen.setdefault(name, set()).add(turn)
+        original = sheets.said(dialogue.turns[turn - 1].content)
         if sheets.said(cells[TEXT].value) != original:
             book.faults.append(
                 f"{where}{cells[TEXT].coordinate}: the original text was changed; write in {EDITED}"
             )
         new = sheets.said(cells[EDITED].value)
         if new and new != original:
-            edits.setdefault(name, {})[int(turn)] = new
+            edits.setdefault(name, {})[turn] = new
     for name, turns in seen.items():
         if missing := set(range(1, len(dialogues[name].turns) + 1)) - turns:
             told = ", ".join(map(str, sorted(missing)))

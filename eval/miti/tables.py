@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -12,6 +10,7 @@ from statistics import fmean, stdev
 from eval.miti.report import GOOD, REAL, Report, level_of
 from eval.miti.summary import Aggregate
 from eval.transcripts.collection import rounds_by_source, source
+from mi_llm import csv_file
 from mi_llm.dialogue import Dialogue, Role
 from mi_llm.miti_measures import POOLED
 from mi_llm.paper import PAPER_TABLE4, PAPER_TABLE5, PAPER_TABLE6, paper_system
@@ -52,9 +51,7 @@ def sections(tables: Mapping[str, Table]) -> str:
 
 def csv_text(table: Table) -> str:
     """A table as CSV, with the mark that lets Excel read Chinese."""
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(table)
-    return "\ufeff" + stream.getvalue()
+    return csv_file.text(table)
 
 
 def table6(report: Report) -> Table:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +9,7 @@ from eval.breakdown import Breakdown
 from eval.report.content import Content
 from eval.runs import Run
 from eval.similarity import MEASURES
+from mi_llm import csv_file
 from mi_llm.paper import PAPER_BLEU4
 from mi_llm.statistics import Estimate
 
@@ -34,11 +33,7 @@ def records(found: Content) -> dict[str, list[Record]]:
 
 def csv_text(lines: Sequence[Mapping[str, Any]]) -> str:
     """Records as CSV, with the mark that lets Excel read Chinese."""
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return "\ufeff" + stream.getvalue()
+    return csv_file.text([list(lines[0]), *(list(line.values()) for line in lines)])
 
 
 def printed(run: Run) -> float | None:

@@ -283,18 +283,20 @@ def test_a_transcript_without_any_text_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "{}"])
 def test_a_file_with_other_columns_is_refused(tmp_path: Path, text: str):
     message = refusal(tmp_path, text)
-    assert message.startswith("no column transcript_id, utterance_id, interlocutor, ")
+    assert message.startswith("1: no column transcript_id, utterance_id, interlocutor, ")
     assert message.endswith("; expected AnnoMI-full.csv or AnnoMI-simple.csv")
 
 
 def test_a_missing_column_is_named(tmp_path: Path):
     columns = [name for name in FULL if name != "timestamp"]
-    assert refusal(tmp_path, csv_text(GOOD, columns)).startswith("no column timestamp; expected ")
+    assert refusal(tmp_path, csv_text(GOOD, columns)).startswith(
+        "1: no column timestamp; expected "
+    )
 
 
 def test_a_column_that_comes_twice_is_refused(tmp_path: Path):
     text = csv_text(GOOD).replace("reflection_exists", "question_exists", 1)
-    assert refusal(tmp_path, text).startswith("a column comes twice: mi_quality, ")
+    assert refusal(tmp_path, text).startswith("1: column 'question_exists' comes twice")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mi_llm.coding import Session, read_codings, write_codings
+from mi_llm.coding import Note, Session, read_codings, write_codings
 from mi_llm.errors import InputError
 from mi_llm.miti import Code, Globals, volley_codes
 
@@ -77,6 +79,17 @@ def test_any_legal_session_comes_back(tmp_path_factory, coded, scores):
     assert read_codings(path) == sessions
 
 
+def test_no_spreadsheet_runs_what_people_wrote_and_it_comes_back(tmp_path):
+    session = Session("-T1", "=R1", (frozenset({Q}),), Globals(*[3] * 4), "@家里=+戒烟")
+    notes = [Note("-T1", "=R1", 1, '=HYPERLINK("http://x")'), Note("-T1", "=R1", None, "\t-1+2")]
+    write_codings(tmp_path / "codes", [session], notes=notes)
+    for path in (tmp_path / "codes").iterdir():
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            cells = [cell for row in csv.reader(stream) for cell in row]
+        assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@"))]
+    assert read_codings(tmp_path / "codes") == [session]
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -95,7 +108,7 @@ def test_any_legal_session_comes_back(tmp_path_factory, coded, scores):
         ({"codes": CODES + "T01,3,R1,Q\n"}, "codes.csv:5: volley 3 of T01, which has 2"),
         ({"codes": CODES + "T01,0,R1,Q\n"}, "codes.csv:5: volley is '0'; expected a whole number"),
         ({"codes": CODES + "T02,1,R1,Q\n"}, "codes.csv:5: no line for rater 'R1' and 'T02' in"),
-        ({"codes": CODES + "T01,1,R1\n"}, "codes.csv:5: 3 fields where 4 are expected"),
+        ({"codes": CODES + "T01,1,R1\n"}, "codes.csv:5: 3 cells for 4 columns; is the file whole?"),
         (
             {"codes": CODES.replace("T01,2,R1,NC\n", "")},
             "transcripts.csv:2: transcript T01, rater R1: complete, but",
@@ -126,6 +139,18 @@ def test_any_legal_session_comes_back(tmp_path_factory, coded, scores):
             "transcripts.csv:2: status 'done'; expected complete or partial",
         ),
         ({"transcripts": TRANSCRIPTS.split("\n")[0]}, "transcripts.csv: holds no session"),
+        (
+            {"transcripts": TRANSCRIPTS.replace(",2,", f",{'9' * 5_000},")},
+            f"transcripts.csv:2: volleys is '{'9' * 40}...'; expected a whole number from 0 to 10,",
+        ),
+        (
+            {"transcripts": TRANSCRIPTS.replace(",2,", ",99999999,")},
+            "transcripts.csv:2: volleys is '99999999'; expected a whole number from 0 to 10,000",
+        ),
+        (
+            {"transcripts": TRANSCRIPTS + "".join(f"X{n},R1,9999,,partial\n" for n in range(200))},
+            "transcripts.csv:103: over 1,000,000 volleys in all",
+        ),
     ],
 )
 def test_a_wrong_line_is_named_by_file_and_line(tmp_path, changed, message):
