@@ -131,14 +131,14 @@ def split(
     Sources are represented in proportion. Duplicates and near duplicates are found first, written
     to duplicates.json and never parted.
     """
-    from contextlib import ExitStack
-
     from converters import splitting
     from converters.duplicates import DuplicateFinder, groups
     from converters.library import Library
     from mi_llm import jsonl
-    from mi_llm.stamp import stamped
+    from mi_llm.stamp import stamped_set
 
+    for name in ("train.jsonl", "test.jsonl", "duplicates.json"):
+        files.refuse_existing(output / name, overwrite=overwrite)
     library = Library(paths)
     finder = DuplicateFinder(library.dialogue)
     for dialogue in library:
@@ -152,12 +152,9 @@ def split(
         "duplicates.json": [jsonl.dumped(facts, indent=1), "\n"],
     }
     counts = {"train": len(drawn.train), "test": len(drawn.test), "left out": len(drawn.left_out)}
-    with ExitStack() as stack:  # all three files or none
+    with stamped_set(inputs=paths, packages=["datasketch"]) as (outputs, details):
         for name, lines in written.items():
-            stream, details = stack.enter_context(
-                stamped(output / name, inputs=paths, packages=["datasketch"], overwrite=overwrite)
-            )
-            details.update(counts=counts, seed=seed)
-            stream.writelines(lines)
+            outputs.text(output / name, overwrite=overwrite).writelines(lines)
+        details.update(counts=counts, seed=seed)
     for line in splitting.summary(output, drawn, clusters):
         print(line)

@@ -11,6 +11,7 @@ from eval.scores_file import SCORES, model_name
 from eval.similarity import MEASURES
 from mi_llm import jsonl
 from mi_llm.errors import InputError
+from mi_llm.publishing import require_whole
 from mi_llm.significance import Comparison, compare
 from mi_llm.stamp import stamp_path
 from mi_llm.statistics import LEVEL, RESAMPLES
@@ -50,6 +51,7 @@ def read_scored(path: Path) -> Scored:
         InputError: If it is none, or its stamp does not say what was scored.
     """
     path = path / SCORES if path.is_dir() else path
+    require_whole(path)
     scores, stamp = jsonl.read_json(path), jsonl.read_json(stamp_path(path))
     try:
         rows = scores["per_row"]

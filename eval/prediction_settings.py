@@ -51,7 +51,7 @@ def begin(folder: Path, wanted: Mapping[str, Any], *, output: str, overwrite: bo
     Raises:
         InputError: If it is a file, holds another run's files, other settings or the output.
     """
-    files.refuse_existing_folder(folder, overwrite=True)
+    files.refuse_no_folder(folder)
     _refuse_others(folder)
     path = folder / SETTINGS
     held = jsonl.read_json(path) if path.is_file() else wanted

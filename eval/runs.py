@@ -11,6 +11,7 @@ from typing import Any
 from eval.predictions import Prediction, read_predictions
 from mi_llm import files, jsonl
 from mi_llm.errors import InputError
+from mi_llm.publishing import require_whole
 from mi_llm.stamp import stamp_path
 
 _PREDICTIONS = "generated_predictions.jsonl"
@@ -98,6 +99,7 @@ def read_run(folder: Path) -> Run:
         raise InputError(
             f"{folder}: no scores.json; run python -m eval score {folder / _PREDICTIONS} first"
         )
+    require_whole(scores_path)
     scores = jsonl.read_json(scores_path)
     scores_stamp = jsonl.read_json(stamp_path(scores_path))
     rows = Path(scores_stamp["rows"])

@@ -8,16 +8,15 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
-import os
 import shutil
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from mi_llm import entries, file_kind
+from mi_llm import file_kind, publishing
 from mi_llm.errors import InputError, Stopped
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
@@ -89,28 +88,15 @@ def sha256(path: Path) -> str:
         raise InputError(f"{path}: {_reason(error)}") from None
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise `InputError` if something stands at `path` that may not be replaced by a file."""
-    with _writing(path):
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; give a file's name")
-        if path.exists() and not overwrite:
-            raise InputError(f"{path}: exists; add --overwrite to replace it")
-
-
-def refuse_existing_folder(path: Path, *, overwrite: bool) -> None:
-    """Raise `InputError` if something stands at `path` that may not be replaced by a folder."""
-    with _writing(path):
-        if path.exists() and not path.is_dir():
-            raise InputError(f"{path}: is a file; give a folder's name")
-        if path.exists() and any(path.iterdir()) and not overwrite:
-            raise InputError(f"{path}: exists; add --overwrite to replace it")
-
-
 def free_bytes(path: Path) -> int:
     """Free bytes on the disk where `path` is or will be made."""
     there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
     return shutil.disk_usage(there).free
+
+
+refuse_existing = publishing.refuse_existing
+refuse_existing_folder = publishing.refuse_existing_folder
+refuse_no_folder = publishing.refuse_no_folder
 
 
 @contextmanager
@@ -122,14 +108,15 @@ def whole(path: Path, *, overwrite: bool = False) -> Iterator[TextIO]:
     Raises:
         InputError: If the file exists and `overwrite` is not set, or cannot be written.
     """
-    refuse_existing(path, overwrite=overwrite)
-    with _draft(path) as draft:
-        with draft.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        entries.make_way(path)
-        draft.replace(path)
+    with publishing.publication() as outputs:
+        yield outputs.text(path, overwrite=overwrite)
+
+
+@contextmanager
+def whole_path(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a path to write a file to, likewise; for what writes to paths alone."""
+    with publishing.publication() as outputs:
+        yield outputs.file(path, overwrite=overwrite)
 
 
 @contextmanager
@@ -137,16 +124,11 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a folder to fill that appears at `path` only when the block ends well.
 
     Raises:
-        InputError: If `path` is not empty and `overwrite` is not set, or it cannot be written.
+        InputError: If `path` is not empty and `overwrite` is not set, it holds an input of the
+            command, or cannot be written.
     """
-    refuse_existing_folder(path, overwrite=overwrite)
-    with _draft(path) as draft:
-        draft.mkdir()
-        yield draft
-        entries.make_way(path)
-        if path.exists():
-            shutil.rmtree(path)
-        draft.replace(path)
+    with publishing.publication() as outputs:
+        yield outputs.folder(path, overwrite=overwrite)
 
 
 @contextmanager
@@ -163,33 +145,6 @@ def full_disk_stops() -> Iterator[None]:
         if isinstance(cause, OSError) and cause.errno in _FULL_DISK:
             raise Stopped(str(error)) from None
         raise
-
-
-@contextmanager
-def _draft(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; its folders are made, and all is undone after an error."""
-    # Shorter than any name that the file system takes, so that it is never what fails.
-    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
-    draft = path.with_name(f".{name}-{os.getpid()}.tmp")
-    made = [folder for folder in path.parents if not folder.exists()]
-    with _writing(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield draft
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            for undo in (draft.unlink, *(folder.rmdir for folder in made)):
-                with suppress(OSError):
-                    undo()
-            raise
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {_reason(error)}") from None
 
 
 def _reason(error: OSError) -> str:

@@ -10,12 +10,12 @@ import math
 import re
 import zipfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
-from mi_llm import entries, files, jsonl, xlsx_file
+from mi_llm import files, jsonl, publishing, xlsx_file
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -222,22 +222,17 @@ def save(book: Workbook, path: Path, *, overwrite: bool = False, anonymous: bool
         InputError: If it exists and `overwrite` is not set, cannot be written, or is too large to
             be read back.
     """
-    files.refuse_existing(path, overwrite=overwrite)
-    draft = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remember_content(book)
-        book.save(draft)
-        xlsx_file.check(path, draft.read_bytes())  # or nobody could read it back
+    _remember_content(book)
+    with files.whole_path(path, overwrite=overwrite) as draft:
+        try:
+            book.save(draft)
+        except Exception as error:
+            if type(error).__name__ == "SerialisationError":  # lxml's, of openpyxl's own files
+                raise OSError(f"{gettempdir()} is full ({error})") from None
+            raise
+        xlsx_file.check(publishing.shown(path), draft.read_bytes())  # or nobody could read it back
         if anonymous:
             _forget_origin(draft)
-        entries.make_way(path)
-        draft.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            draft.unlink()
 
 
 def _forget_origin(path: Path) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
-import shlex
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,14 +13,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import mi_llm
-from mi_llm import files, jsonl
+from mi_llm import files, jsonl, publishing
+from mi_llm.publishing import Publication
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def stamp_path(output: Path) -> Path:
-    """Where the stamp of `output`, a file or a folder, lies."""
-    return output.with_name(f"{output.name}.stamp.json")
+stamp_path = publishing.stamp_path
+command_line = publishing.command_line
 
 
 @contextmanager
@@ -30,27 +29,55 @@ def stamped(
 ) -> Iterator[tuple[TextIO, dict[str, Any]]]:
     """Open a text file that appears, with its stamp, only when the block ends well.
 
+    As `stamped_set` with one file, which is opened at once.
+    """
+    files.refuse_existing(output, overwrite=overwrite, inputs=inputs)
+    with stamped_set(inputs=inputs, packages=packages) as (outputs, details):
+        yield outputs.text(output, overwrite=overwrite), details
+
+
+@contextmanager
+def stamped_set(
+    *, inputs: Sequence[Path], packages: Sequence[str] = ()
+) -> Iterator[tuple[Publication, dict[str, Any]]]:
+    """Give a place for files and folders that appear together, each with its stamp.
+
+    They do so only when the block ends well. The stamp of each names the hashes of all, and
+    `mi_llm.publishing.require_whole` tells them from what a kill left torn. The first that is
+    opened is put in place last: let it be the one that others wait for.
+
     Args:
-        output: The file; written as `mi_llm.files.whole` writes.
-        inputs: Files it is made from; their SHA-256 is taken at once.
-        packages: Distributions whose versions shape the output.
-        overwrite: Whether the output may exist.
+        inputs: Files they are made from, none of which they may be; their SHA-256 is taken at once.
+        packages: Distributions whose versions shape the outputs.
 
     Yields:
-        The open file, and a dict for `counts` (what went in, came out, was repaired and left out)
-        and whatever else shapes the output: seed, prompts, settings. Never a secret.
+        Where to open them, and a dict for `counts` (what went in, came out, was repaired and left
+        out) and whatever else shapes the outputs: seed, prompts, settings. Never a secret.
 
     Raises:
-        InputError: If an input cannot be read, or file or stamp cannot be written.
+        InputError: If an input cannot be read, or an output or a stamp cannot be written.
     """
-    files.refuse_existing(output, overwrite=overwrite)
     facts = _facts(inputs, packages, command_line())
     details: dict[str, Any] = {}
-    with files.whole(output, overwrite=overwrite) as stream:
-        yield stream, details
-        stream.flush()
-        digest = {str(output): files.sha256(Path(stream.name))}
-        _write(stamp_path(output), {"output": digest, **facts, **details})
+    with publishing.publication(inputs=inputs) as outputs:
+        yield outputs, details
+        digests = outputs.digests()
+        for output in digests:
+            own = {"output": {str(output): digests[output].get(output)}}
+            beside = _beside(output, digests)
+            stream = outputs.text(stamp_path(output), overwrite=True)
+            stream.write(_text({**own, **beside, **facts, **details}))
+
+
+def _beside(output: Path, digests: Mapping[Path, Mapping[Path, str]]) -> dict[str, Any]:
+    """The hashes of all that is written with an output, by path from its folder."""
+    found = {
+        os.path.relpath(file, output.parent): digest
+        for one in digests.values()
+        for file, digest in one.items()
+        if file != output
+    }
+    return {"with": found} if found else {}
 
 
 def write_stamp(
@@ -75,12 +102,6 @@ def write_stamp(
     digest = {str(output): files.sha256(output) if output.is_file() else None}
     facts = _facts(inputs, packages, command or command_line())
     _write(stamp_path(output), {"output": digest, **facts, "counts": dict(counts), **details})
-
-
-def command_line() -> str:
-    """The command being run, as typed from the project's root."""
-    package = Path(sys.argv[0]).parent.name
-    return shlex.join(["python", "-m", package, *sys.argv[1:]])
 
 
 def versions(packages: Sequence[str]) -> dict[str, str]:
@@ -121,4 +142,8 @@ def _facts(inputs: Sequence[Path], packages: Sequence[str], command: str) -> dic
 
 def _write(path: Path, facts: Mapping[str, Any]) -> None:
     with files.whole(path, overwrite=True) as stream:
-        stream.write(jsonl.dumped(facts, indent=1) + "\n")
+        stream.write(_text(facts))
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    return jsonl.dumped(facts, indent=1) + "\n"

@@ -43,7 +43,7 @@ class Folder:
 
     def __init__(self, path: Path, *, settings: Mapping[str, Any], key: Mapping[str, str]) -> None:
         self.path, self.settings, self.key = path, settings, key
-        files.refuse_existing_folder(path, overwrite=True)
+        files.refuse_no_folder(path)
         _refuse_others(path)
         if (path / SETTINGS).is_file():
             _refuse_changes(path, jsonl.read_json(path / SETTINGS), settings)

@@ -1,0 +1,439 @@
+"""Outputs put in place: one whole or not at all, several that belong together all or refused.
+
+All is written to drafts first. Then come the new stamps, then the files, the first of them last: it
+is the one that make and people wait for. A stamp names the hashes of all that was written with it,
+so whatever a kill leaves is the old set, the new set, or one that `require_whole` refuses.
+
+A draft is locked while its process lives, however that ends; the next run that writes to the same
+folder sweeps what is not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import stat
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
+from itertools import count
+from pathlib import Path
+from typing import Any, TextIO
+
+from mi_llm import entries
+from mi_llm.errors import InputError
+
+_DRAFT = re.compile(r"\.([0-9a-f]{8})-\d+(?:-\d+)?\.(tmp|old)")
+_INPUTS: ContextVar[tuple[Path, ...]] = ContextVar("inputs", default=())
+_FOLDERS: dict[Path, Path] = {}  # folders that are being filled, and what they will be
+
+
+def stamp_path(output: Path) -> Path:
+    """Where the stamp of `output`, a file or a folder, lies."""
+    return output.parent / f"{output.name}.stamp.json"
+
+
+def command_line() -> str:
+    """The command being run, as typed from the project's root."""
+    package = Path(sys.argv[0]).parent.name
+    return shlex.join(["python", "-m", package, *sys.argv[1:]])
+
+
+@contextmanager
+def reading_from(inputs: Sequence[Path], outputs: Sequence[Path] = ()) -> Iterator[None]:
+    """Let no output of the block be one of these files, and take none that a kill left torn.
+
+    Args:
+        inputs: What is read.
+        outputs: What is known to be written, files or folders; more may follow.
+
+    Raises:
+        InputError: If an input is torn, an output is an input, or a link, device or the like.
+    """
+    for path in inputs:
+        require_whole(path)
+    token = _INPUTS.set((*_INPUTS.get(), *inputs))
+    try:
+        for path in outputs:
+            _refuse_special(path)
+            if path.is_file():
+                refuse_existing(path, overwrite=True)
+        yield
+    finally:
+        _INPUTS.reset(token)
+
+
+def require_whole(path: Path) -> None:
+    """Refuse a file or folder that is not what its stamp says, or whose companions are not.
+
+    What has no stamp is taken as it is: somebody else wrote it.
+
+    Raises:
+        InputError: With the command to run again.
+    """
+    stamp, name = stamp_path(path), path.name
+    if not stamp.is_file():
+        stamp, name = stamp_path(path.parent), f"{path.parent.name}/{path.name}"
+        if not stamp.is_file() or name not in _stamped(stamp):
+            return
+    for other, (digest, command) in _stamped(stamp).items():
+        file = stamp.parent / other
+        if _digest(file) != digest:
+            which = "it" if other == name else f"{file}, written with it,"
+            fault = "is of another run, or was changed" if file.is_file() else "is missing"
+            raise InputError(
+                f"{path}: {which} {fault}; run again: {command} (or remove {stamp} to take it as "
+                "it is)"
+            )
+
+
+def _refuse_special(path: Path) -> None:
+    """Raise `InputError` if a path, or its stamp, names a link, a device or the like.
+
+    Folders on the way may be links.
+    """
+    for each in (path, stamp_path(path)):
+        with naming(each):
+            try:
+                mode = each.lstat().st_mode
+            except FileNotFoundError:
+                continue
+        if stat.S_ISLNK(mode):
+            raise InputError(f"{shown(each)}: is a link; name the file itself, or remove the link")
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise InputError(f"{shown(each)}: is a device, pipe or socket; give a file's name")
+
+
+def refuse_existing(path: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+    """Raise `InputError` if something stands at `path` that may not be replaced by a file.
+
+    Args:
+        path: The output.
+        overwrite: Whether a file may be replaced.
+        inputs: What it may not be, whatever it is called, beside the inputs of the command.
+    """
+    _refuse_special(path)
+    with naming(path):
+        if path.is_dir():
+            raise InputError(f"{shown(path)}: is a folder; give a file's name")
+        if not path.exists():
+            return
+        if any(one.samefile(path) for one in _inputs(inputs)):
+            raise InputError(f"{path}: is read by this command; give the output another name")
+        if not overwrite and not _begun_by_this_command(path):
+            raise InputError(f"{shown(path)}: exists; add --overwrite to replace it")
+
+
+def refuse_existing_folder(path: Path, *, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+    """Raise `InputError` if something stands at `path` that may not be replaced by a folder."""
+    refuse_no_folder(path)
+    with naming(path):
+        restore(path)
+        if not path.exists() or not any(path.iterdir()):
+            return
+        for one in _inputs(inputs):
+            if one.resolve().is_relative_to(path.resolve()):
+                raise InputError(f"{path}: holds {one}, which this command reads; name another")
+        if not overwrite:
+            raise InputError(f"{shown(path)}: exists; add --overwrite to replace it")
+
+
+def refuse_no_folder(path: Path) -> None:
+    """Raise `InputError` if something other than a folder to work in stands at `path`."""
+    _refuse_special(path)
+    with naming(path):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{shown(path)}: is a file; give a folder's name")
+
+
+def _begun_by_this_command(path: Path) -> bool:
+    """Whether an output is left from a killed run of the command being run, and nobody's work.
+
+    It is what its stamp says, and something that was to appear with it is missing.
+    """
+    stamp = stamp_path(path)
+    facts = _stamped(stamp) if stamp.is_file() else {}
+    found = {name: path.parent / name for name in facts}
+    return (
+        any(not file.is_file() for file in found.values())
+        and all(_digest(file) in (None, facts[name][0]) for name, file in found.items())
+        and all(command == command_line() for _, command in facts.values())
+    )
+
+
+def shown(path: Path) -> Path:
+    """The path as the user knows it: in the folder to be, not in its draft."""
+    for draft, folder in _FOLDERS.items():
+        if path.is_relative_to(draft):
+            return folder / path.relative_to(draft)
+    return path
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn an error of the system into one that names the output.
+
+    Raises:
+        InputError: In place of the error.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{shown(path)}: cannot be written: {reason}") from None
+
+
+class Publication:
+    """Drafts of outputs that appear together, when `publication` ends."""
+
+    def __init__(self, inputs: Sequence[Path]) -> None:
+        self._inputs = inputs
+        self._drafts: dict[Path, tuple[Path, int]] = {}  # of each output, with its lock
+        self._streams: list[TextIO] = []
+        self._made: list[Path] = []  # folders on the way
+
+    @property
+    def first(self) -> Path | None:
+        """The output that was begun first, and is put in place last; None if there is none."""
+        return next(iter(self._drafts), None)
+
+    def file(self, path: Path, *, overwrite: bool = False) -> Path:
+        """The empty draft of a file, to be filled by whatever writes to a path."""
+        refuse_existing(path, overwrite=overwrite, inputs=self._inputs)
+        return self._draft(path, _new_file)
+
+    def text(self, path: Path, *, overwrite: bool = False) -> TextIO:
+        """The draft of a UTF-8 text file, open for writing."""
+        draft = self.file(path, overwrite=overwrite)
+        self._streams.append(draft.open("w", encoding="utf-8", newline="\n"))
+        return self._streams[-1]
+
+    def folder(self, path: Path, *, overwrite: bool = False) -> Path:
+        """The empty draft of a folder, to be filled."""
+        refuse_existing_folder(path, overwrite=overwrite, inputs=self._inputs)
+        draft = self._draft(path, _new_folder)
+        _FOLDERS[draft] = shown(path)
+        return draft
+
+    def digests(self) -> dict[Path, dict[Path, str]]:
+        """The SHA-256 by which each output is known again, of all files of a folder.
+
+        Workbooks in a folder have none: people write in them. Nor have weights of models.
+        """
+        for stream in self._streams:
+            stream.flush()
+        return {path: dict(_digests(path, draft)) for path, (draft, _) in self._drafts.items()}
+
+    def publish(self) -> None:
+        """Put all in place, what was begun last first."""
+        for stream in self._streams:
+            stream.close()
+        for draft, _ in self._drafts.values():
+            _sync(draft)
+        for path, (draft, _) in reversed(self._drafts.items()):
+            with naming(path):
+                _put(draft, path)
+
+    def discard(self) -> None:
+        """Undo everything, the folders on the way as well."""
+        for stream in self._streams:
+            with suppress(OSError):
+                stream.close()
+        for draft, _ in self._drafts.values():
+            _remove(draft)
+        for folder in reversed(self._made):
+            with suppress(OSError):
+                folder.rmdir()
+
+    def close(self) -> None:
+        """Let go of the locks."""
+        for draft, lock in self._drafts.values():
+            _FOLDERS.pop(draft, None)
+            os.close(lock)
+
+    def _draft(self, path: Path, new: Any) -> Path:
+        with naming(path):
+            self._made += (missing := [one for one in reversed(path.parents) if not one.exists()])
+            if missing:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path.parent)
+            if path in self._drafts:
+                raise InputError(f"{path}: is named twice; give each output a name of its own")
+            self._drafts[path] = _locked(path, new)
+        return self._drafts[path][0]
+
+
+@contextmanager
+def publication(*, inputs: Sequence[Path] = ()) -> Iterator[Publication]:
+    """Give a place for outputs that appear together, only when the block ends well.
+
+    Args:
+        inputs: Files that no output may be, beside those of the command.
+
+    Raises:
+        InputError: If something cannot be written, or may not be replaced.
+    """
+    outputs = Publication(inputs)
+    try:
+        yield outputs
+        outputs.publish()
+    except BaseException as error:
+        outputs.discard()
+        with naming(outputs.first) if outputs.first else nullcontext():
+            raise error
+    finally:
+        outputs.close()
+
+
+def restore(path: Path) -> None:
+    """Bring back a folder that a kill left moved aside, its successor not yet in place."""
+    if not path.exists():
+        for old in path.parent.glob(f".{_mark(path.name)}-*.old"):
+            with _abandoned(old) as is_abandoned:
+                if is_abandoned and not path.exists():
+                    old.rename(path)
+
+
+def sweep(folder: Path) -> None:
+    """Remove drafts in a folder whose process is no more."""
+    names = [one.name for one in folder.iterdir()]
+    found = [match for match in map(_DRAFT.fullmatch, names) if match]
+    marks = {_mark(name) for name in names} if found else set()
+    for match in found:
+        mark, kind = match.groups()
+        if kind == "tmp" or mark in marks:  # else what was moved aside is all there is
+            with _abandoned(folder / match.string) as is_abandoned:
+                if is_abandoned:
+                    _remove(folder / match.string)
+
+
+def _inputs(more: Sequence[Path]) -> list[Path]:
+    return [one for one in (*_INPUTS.get(), *more) if one.exists()]
+
+
+@contextmanager
+def _abandoned(draft: Path) -> Iterator[bool]:
+    """Whether nobody holds a draft's lock; it is held within the block."""
+    try:
+        lock = os.open(draft, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # held, or the file system has no locks
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(lock)
+
+
+def _locked(path: Path, new: Any) -> tuple[Path, int]:
+    """A new draft beside `path` with its lock."""
+    for number in count():
+        # Shorter than any name that the file system takes, so that it is never what fails.
+        draft = path.with_name(f".{_mark(path.name)}-{os.getpid()}-{number}.tmp")
+        try:
+            lock = new(draft)
+        except FileExistsError:
+            continue
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError):  # swept before it was locked
+            if draft.stat().st_ino == os.fstat(lock).st_ino:
+                return draft, lock
+        os.close(lock)
+    raise AssertionError("count() does not end")
+
+
+def _new_file(draft: Path) -> int:
+    return os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+
+
+def _new_folder(draft: Path) -> int:
+    draft.mkdir()
+    return os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _mark(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+
+
+def _put(draft: Path, path: Path) -> None:
+    """Rename a draft; what people entered there is kept, another folder moved aside and removed."""
+    entries.make_way(path)
+    if not draft.is_dir() or not path.exists() or not any(path.iterdir()):
+        draft.replace(path)
+        return
+    lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        old = draft.with_suffix(".old")
+        path.rename(old)
+        draft.replace(path)
+        shutil.rmtree(old)
+    finally:
+        os.close(lock)
+
+
+def _sync(draft: Path) -> None:
+    for file in _files(draft):
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(draft: Path) -> None:
+    shutil.rmtree(draft, ignore_errors=True)
+    with suppress(OSError):
+        draft.unlink()
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
+
+
+_NOT_DIGESTED = (".xlsx", ".safetensors", ".bin")
+
+
+def _digests(path: Path, draft: Path) -> Iterator[tuple[Path, str]]:
+    for file in _files(draft):
+        if not draft.is_dir() or file.suffix not in _NOT_DIGESTED:
+            digest = _digest(file)
+            assert digest is not None
+            yield path / file.relative_to(draft), digest
+
+
+def _digest(path: Path) -> str | None:
+    """The SHA-256 of a file; None if there is none."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def _stamped(stamp: Path) -> Mapping[str, tuple[str, str]]:
+    """What a stamp says of its output and of all that was written with it.
+
+    Returns:
+        By name, from the stamp's folder: the SHA-256, and the command that wrote it.
+    """
+    own = stamp.name.removesuffix(".stamp.json")
+    try:
+        facts = json.loads(stamp.read_bytes())
+        command = facts["command"]
+        digests = {own: next(iter(facts["output"].values())), **facts.get("with", {})}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, StopIteration):
+        raise InputError(f"{stamp}: not a stamp; remove it to take {own} as it is") from None
+    return {name: (digest, command) for name, digest in digests.items() if digest}
