@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from mi_llm.safety import patterns
+from mi_llm.safety import patterns, spelling
 from mi_llm.safety.lexicon import crisis
 from mi_llm.safety.signs import SIGNS
 
@@ -31,15 +31,21 @@ class Reading:
 def reading(said: str) -> Reading:
     """Read a turn as an answer; a denied word of danger ("我没有想自杀") is a no."""
     text = _FILLER.sub("", said.strip(), count=1)
-    plain = patterns.plain(text)
+    spelt = spelling.spelt(text)
+    plain = spelt.plain
     if (match := _list("affirms").search(plain)) and not _list("affirms_not").search(plain):
-        return Reading("yes", text[match.start() : match.end()])
+        return Reading("yes", _typed(text, spelt, match))
     denied = [one for one in crisis(text) if one.negated]
     if denied:
         return Reading("no", denied[0].phrase)
     if (match := _list("denies").search(plain)) and not _list("denies_not").search(plain):
-        return Reading("no", text[match.start() : match.end()])
+        return Reading("no", _typed(text, spelt, match))
     return Reading("unclear")
+
+
+def _typed(text: str, spelt: spelling.Spelt, match: re.Match[str]) -> str:
+    start, end = spelt.typed(*match.span())
+    return text[start:end]
 
 
 # "嗯，没有" is a no; a bare "嗯" stays.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mi_llm.safety import patterns
+from mi_llm.safety import holds, patterns, spelling
 
 
 class Risk(StrEnum):
@@ -78,13 +78,25 @@ def crisis(text: str) -> list[Crisis]:
     Args:
         text: What either side said, Chinese or English.
     """
-    plain = patterns.plain(text)
-    found = [
-        Crisis(risk, text[start:end], start, patterns.is_denied(plain, start, end))
+    found = {
+        (risk, *spelt.typed(start, end)): holds.is_denied(spelt.plain, start, end)
+        for spelt in spelling.readings(text)
         for risk in Risk
-        for start, end in _places(plain, "crisis", risk)
-    ]
-    return sorted(found, key=lambda one: one.start)
+        for start, end in crisis_places(spelt, risk)
+    }
+    signs = (
+        Crisis(risk, text[start:end], start, denied) for (risk, start, end), denied in found.items()
+    )
+    return sorted(signs, key=lambda one: one.start)
+
+
+def crisis_places(spelt: spelling.Spelt, risk: Risk) -> Iterator[tuple[int, int]]:
+    """Yield where a text in the lists' spelling shows a risk, stories left out."""
+    for start, end in _places(spelt.plain, "crisis", risk):
+        if spelt.is_news(start, end) and not holds.is_story(
+            spelt.plain, start, end, of_self_harm=risk == Risk.SELF_HARM
+        ):
+            yield start, end
 
 
 def is_safety_response(text: str) -> bool:
@@ -94,7 +106,7 @@ def is_safety_response(text: str) -> bool:
     service, advise a hospital or professional help, or bring in people who can stay with the
     client. Advice against these ("不用去医院") does not count.
     """
-    return any(_places(patterns.plain(text), "safety_response"))
+    return any(_places(spelling.spelt(text).plain, "safety_response"))
 
 
 def harmful_advice(text: str) -> list[HarmfulAdvice]:
@@ -104,12 +116,13 @@ def harmful_advice(text: str) -> list[HarmfulAdvice]:
     fasting, purging and the like; encouragement to violence or self-harm. Not found: hedged
     diagnoses ("可能是抑郁症"), what the client is said to do, advice against it or to ask a doctor.
     """
-    plain = patterns.plain(text)
-    found = [
-        HarmfulAdvice(kind, text[start:end], start)
+    spelt = spelling.spelt(text)
+    places = [
+        (kind, *spelt.typed(start, end))
         for kind in Harm
-        for start, end in _places(plain, "harmful_advice", kind)
+        for start, end in _places(spelt.plain, "harmful_advice", kind)
     ]
+    found = [HarmfulAdvice(kind, text[start:end], start) for kind, start, end in places]
     return sorted(found, key=lambda one: one.start)
 
 

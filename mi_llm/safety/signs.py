@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, NamedTuple
 
-from mi_llm.safety import patterns, subjects
-from mi_llm.safety.lexicon import Risk
+from mi_llm.safety import holds, patterns, spelling, subjects
+from mi_llm.safety.lexicon import Risk, crisis_places
 
 Level = Literal["explicit", "indirect"]
 Source = Literal["lexicon", "classifier", "earlier"]
@@ -50,32 +50,43 @@ def signs(said: str) -> list[Sign]:
     Args:
         said: The turn, Chinese or English.
     """
-    plain = patterns.plain(said)
+    found = [sign for spelt in spelling.readings(said) for sign in _signs_of(spelt, said)]
+    return list(dict.fromkeys(found))
+
+
+def _signs_of(spelt: spelling.Spelt, said: str) -> Iterator[Sign]:
+    """Yield the signs in one reading of a turn."""
+    plain = spelt.plain
     set_phrases = list(patterns.patterns(SIGNS, "set_phrases").places(plain))
-    found = []
+    read = []
     for risk in DANGERS:
-        for start, end, level in _hits(plain, risk):
+        for start, end, level in _hits(spelt, risk):
             held = any(low < end and start < high for low, high in set_phrases)
-            if not held and not patterns.is_denied(plain, start, end):
-                found.append((risk, start, end, level))
-    read = [_Read(*one, subjects.at_risk(plain, one[1], one[2], one[0])) for one in found]
-    return [sign for one in read if (sign := _sign(said, plain, one, read))]
+            if not held and not holds.is_denied(plain, start, end):
+                who = subjects.at_risk(plain, start, end, risk)
+                read.append(_Read(risk, start, end, level, who))
+    for one in read:
+        if sign := _sign(said, spelt, one, read):
+            yield sign
 
 
 def marks(said: str) -> list[Risk]:
     """What a turn shows that is only recorded: that a minor speaks."""
-    places = patterns.patterns(patterns.LEXICON, "crisis", Risk.MINOR).places(patterns.plain(said))
-    return [Risk.MINOR] if any(places) else []
+    return [Risk.MINOR] if any(crisis_places(spelling.spelt(said), Risk.MINOR)) else []
 
 
-def _hits(plain: str, risk: Risk) -> Iterator[tuple[int, int, Level]]:
-    for start, end in patterns.patterns(patterns.LEXICON, "crisis", risk).places(plain):
+def _hits(spelt: spelling.Spelt, risk: Risk) -> Iterator[tuple[int, int, Level]]:
+    plain = spelt.plain
+    for start, end in crisis_places(spelt, risk):
         hint = _only_hints(risk).fullmatch(plain, start, end)
         yield start, end, "indirect" if hint else "explicit"
-    for start, end in patterns.patterns(SIGNS, "explicit", risk).places(plain):
-        yield start, end, "explicit"
-    for start, end in patterns.patterns(SIGNS, "indirect", risk).places(plain):
-        yield start, end, "indirect"
+    levels: tuple[Level, ...] = ("explicit", "indirect")
+    for level in levels:
+        for start, end in patterns.patterns(SIGNS, level, risk).places(plain):
+            if spelt.is_news(start, end) and not holds.is_story(
+                plain, start, end, of_self_harm=risk == Risk.SELF_HARM
+            ):
+                yield start, end, level
 
 
 @cache
@@ -93,8 +104,8 @@ class _Read(NamedTuple):
     who: subjects.Who
 
 
-def _sign(said: str, plain: str, one: _Read, read: Sequence[_Read]) -> Sign | None:
-    who = one.who
+def _sign(said: str, spelt: spelling.Spelt, one: _Read, read: Sequence[_Read]) -> Sign | None:
+    plain, who = spelt.plain, one.who
     sentence, begins = subjects.sentence(plain, one.start, one.end)
     if who == "unclear" and any(
         other.who == "other" and other.risk == one.risk and begins <= other.start < one.start
@@ -106,11 +117,12 @@ def _sign(said: str, plain: str, one: _Read, read: Sequence[_Read]) -> Sign | No
     plainly = (
         one.level == "explicit" and who != "unclear" and not _is_past(plain, one.start, sentence)
     )
+    first, last = spelt.typed(one.start, one.end)
     return Sign(
         risk=one.risk,
         level="explicit" if plainly else "indirect",
         about="other" if who == "other" else "self",
-        phrase=said[one.start : one.end],
+        phrase=said[first:last],
         source="lexicon",
         now=bool(_NOW.search(sentence)),
     )
@@ -118,7 +130,7 @@ def _sign(said: str, plain: str, one: _Read, read: Sequence[_Read]) -> Sign | No
 
 def _is_past(plain: str, start: int, sentence: str) -> bool:
     """Whether the words tell of the past: "以前割过腕", but not "以前割过，最近又想割"."""
-    clause = patterns.CLAUSE_END.split(plain[:start])[-1]
+    clause = holds.CLAUSE_END.split(plain[:start])[-1]
     if (ago := _ago().search(clause)) and not _still().search(clause, ago.end()):
         return True
     return bool(_ago().search(sentence)) and not _still().search(sentence)

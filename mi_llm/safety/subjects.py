@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import Literal, NamedTuple
 
-from mi_llm.safety import patterns
+from mi_llm.safety import holds, patterns
 from mi_llm.safety.lexicon import Risk
 
 Who = Literal["self", "other", "nobody", "unclear"]
@@ -85,19 +85,20 @@ def _quoted(plain: str, start: int) -> Who | None:
 
 def _subject(plain: str, start: int, words: str) -> Who:
     """Who is spoken of in the clause that leads to a place, or else in those before it."""
-    clauses = patterns.CLAUSE_END.split(plain[_begin(plain, start) : start])
+    clauses = holds.CLAUSE_END.split(plain[_begin(plain, start) : start])
     head = "我" if words.startswith("我") else "自己" if words.startswith("自己") else ""
     if who := _of_clause(clauses[-1] + head):
         return who
     if _GENERIC.search(clauses[-1]):
-        return "nobody"
+        asks = _ASKED.search(clauses[-1]) or _QUESTION.match(plain, start)
+        return "unclear" if asks else "nobody"
     for clause in reversed(clauses[:-1]):
         if (who := _of_clause(clause)) == "self":
             return "self"
         if who:
             return "other" if _SAYS.search(clauses[-1]) else "unclear"
     before = _begin(plain, max(_begin(plain, start) - 1, 0))
-    spoken_of = [_of_clause(one) for one in patterns.CLAUSE_END.split(plain[before:start])]
+    spoken_of = [_of_clause(one) for one in holds.CLAUSE_END.split(plain[before:start])]
     return "unclear" if "other" in spoken_of and "self" not in spoken_of else "self"
 
 
@@ -165,8 +166,14 @@ _SAYING = re.compile(
 )
 _SAYS = re.compile(r"^.{0,6}(?:说|讲|喊|嚷|发消息|念叨|写)|\b(?:say|says|said|saying)\b")
 _GENERIC = re.compile(
-    r"有(?:些|的)?人|别人|人们|人家|谁|大家|很多人|任何人|\b(?:people|someone|somebody|anyone|everyone)\b"
+    r"有(?:些|的)?人|别人|人们|人家|谁|大家|某人|某个人|很多人|任何人|\b(?:people|someone|somebody|anyone|everyone)\b"
 )
+# Readers are asked for a companion or a way, or all are asked about it: it may be for oneself.
+_ASKED = re.compile(
+    r"有没有|有木有|有谁|哪位|请问|为什么|谁(?:能|知道|有|来|可以|愿意|想|要|会)"
+    r"|有人(?:想|要|愿意|一起|知道|能|和我|跟我|约|陪)|大家(?:知道|帮|觉得)|\b(?:does|anyone|anybody|who)\b"
+)
+_QUESTION = re.compile(r"[^。！!\n]*?(?:[?？吗]|为什么)")
 _PREPOSITION = re.compile(
     r"(?:跟|和|与|对|给|向|同|告诉|找|陪|等|问|求|为了?|替|因为|拉着|抱着|当着|除了|没有|没了|离开|失去|比)$"
 )
