@@ -38,7 +38,7 @@ def screen(
         list[Path] | None,
         typer.Option(help="Draw the means, .svg or .png, repeatable; the paper's Figure 2."),
     ] = None,
-    prompt: PromptName = "screen.v1",
+    prompt: PromptName = "screen.v2",
     overwrite: Overwrite = False,
 ) -> None:
     """Score a sample of each corpus with CPsyCoun's rubric, and rank the corpora.
@@ -50,7 +50,7 @@ def screen(
     from converters.asking import ledger_path
     from converters.screening import screen as job
     from converters.screening.report import report, table
-    from mi_llm.service import Service
+    from mi_llm.service import Service, copies
 
     figures = _formats(figure) if figure else []
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
@@ -74,7 +74,7 @@ def screen(
         seed=seed,
         overwrite=overwrite,
     )
-    _tell(table(found))
+    _tell([*table(found), *copies(service.tally), *([found.alike.line] if found.alike else [])])
     _close(output, "scored", found.scored, found.asides)
 
 
@@ -95,7 +95,7 @@ def transcribe(
     import prompts
     from converters.asking import ledger_path
     from converters.transcription import transcribe as job
-    from mi_llm.service import Service
+    from mi_llm.service import Service, copies
 
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
     text = prompts.load(prompt)
@@ -103,7 +103,8 @@ def transcribe(
         _tell(service.plan(one for _, one in job.requests(path, text)).lines())
         return
     files.refuse_existing(output, overwrite=overwrite)
-    kept, asides = job.write(path, output, text, service, overwrite=overwrite)
+    kept, asides, same = job.write(path, output, text, service, overwrite=overwrite)
+    _tell([*copies(service.tally), *([same.line] if same else [])])
     _close(output, "kept", kept, asides)
 
 
@@ -156,7 +157,11 @@ def _write_report(
         stream.write(jsonl.dumped(as_json(found), indent=1) + "\n")
         set_aside = {kind: count for (_, kind), count in sorted(found.asides.items())}
         details.update(
-            counts={"scored": found.scored, **set_aside},
+            counts={
+                "scored": found.scored,
+                **set_aside,
+                **(found.alike.counts if found.alike else {}),
+            },
             prompts={prompt.name: prompt.sha},
             sample=sample,
             seed=seed,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mi_llm.llm import Answer, Endpoint, Plan, Request, SetAside, Tally, ask_all, plan
+from mi_llm.quotation import bare
 
 Result = Answer | SetAside
+
+_FEW = 5  # answers; fewer may well be the same
 
 
 @dataclass(slots=True)
@@ -51,4 +56,59 @@ class Service:
 
     def as_stamp(self) -> dict[str, Any]:
         """What a stamp records: the endpoint, and what was masked in the requests, by kind."""
-        return {**self.endpoint.as_stamp(), "masked": dict(sorted(self.tally.masked.items()))}
+        masked, copied = dict(sorted(self.tally.masked.items())), self.tally.copied
+        return {**self.endpoint.as_stamp(), "masked": masked, "examples copied": copied}
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Answers of a job that are the same, or nearly, though they are about different things.
+
+    Attributes:
+        what: What they are, such as `judgements`.
+        same: How many have nearly all values that are usual in the job.
+        total: How many there are.
+    """
+
+    what: str
+    same: int
+    total: int
+
+    @property
+    def line(self) -> str:
+        """The warning."""
+        return (
+            f"warning: {self.same:,} of {self.total:,} {self.what} are the same or nearly so, "
+            "whatever they are about; do not use them before you have read some"
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What a stamp records."""
+        return {f"{self.what} that hardly vary": self.same}
+
+
+def alike(what: str, answers: Iterable[Sequence[object]]) -> Alike | None:
+    """Whether most answers of a job hardly vary; None if they vary, or are fewer than five.
+
+    Args:
+        what: What they are.
+        answers: The values of each, in one order. Most is four in five; nearly the same are two of
+            which nine values in ten are.
+    """
+    rows = [
+        tuple(bare(value) if isinstance(value, str) else value for value in one) for one in answers
+    ]
+    if len(rows) < _FEW:
+        return None
+    usual = [Counter(values).most_common(1)[0][0] for values in zip(*rows, strict=True)]
+    shared = [sum(map(operator.eq, row, usual)) for row in rows]
+    same = sum(10 * count >= 9 * len(usual) for count in shared)
+    return Alike(what, same, len(rows)) if 5 * same >= 4 * len(rows) else None
+
+
+def copies(*tallies: Tally) -> list[str]:
+    """A line that tells of answers that were the example of their prompt; none without any."""
+    count = sum(one.copied for one in tallies)
+    told = f"{count:,} answers were the example of their prompt; each was asked again or set aside"
+    return [told] if count else []

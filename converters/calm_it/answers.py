@@ -9,26 +9,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from converters.calm_it.states import RISKS, STAGES, TALK, TASKS
 from converters.calm_it.strategies import Strategy
-
-
-def _without_description(schema: dict[str, Any]) -> None:
-    # A docstring is for who reads this file; in the schema it would be sent with every request.
-    schema.pop("description", None)
-
-
-class _Lenient(BaseModel):
-    model_config = ConfigDict(json_schema_extra=_without_description)
 
 
 def _field(kind: str, **more: Any) -> Any:
     return Field(default=None, json_schema_extra={"type": kind, **more})
 
 
-class _Tracked(_Lenient):
+class _Tracked(BaseModel):
     reason: Any = _field("string")
     stage: Any = _field("string", enum=list(STAGES))
     importance: Any = _field("integer")
@@ -65,21 +56,21 @@ class TrackedCounselor(_Tracked):
     risk: Any = _field("string", enum=list(RISKS))
 
 
-class Selected(_Lenient):
+class Selected(BaseModel):
     """The strategy of the counselor's next turn."""
 
     reason: Any = _field("string")
     strategy: Any = _field("string", enum=[one.value for one in Strategy])
 
 
-class ScriptTurn(_Lenient):
+class ScriptTurn(BaseModel):
     """One turn of a script."""
 
     role: Literal["client", "counselor"]
     content: str
 
 
-class Script(_Lenient):
+class Script(BaseModel):
     """The next part of a dialogue that one model writes for both sides.
 
     Attributes:

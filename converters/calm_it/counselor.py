@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mi_llm.dialogue import Turn
 
 TRACKER = "calm_counselor_tracker.v1"
-SELECTOR = "calm_selector.v1"
+SELECTOR = "calm_selector.v2"
 SPEAKER = "calm_counselor_speaker.v1"
 FREE = "calm_counselor_free.v1"
 STRATEGIES = "calm_strategies.v1"

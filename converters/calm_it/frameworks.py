@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mi_llm.profiles import Profile
     from mi_llm.simulation import Speaker
 
-ROLEPLAY = ("client_observe.v1", "client_speak.v1", "client_read.v1")
+ROLEPLAY = ("client_observe.v2", "client_speak.v1", "client_read.v2")
 PLAIN = "counselor.v1"
 LISTED = "calm_counselor_listed.v1"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from converters.calm_it.asking import Asker
     from mi_llm.profiles import Profile
 
-PROMPT = "calm_script.v1"
+PROMPT = "calm_script.v2"
 PART = 20
 """Rounds that are written at once, at most."""
 

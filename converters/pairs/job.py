@@ -19,7 +19,7 @@ from mi_llm.miti import Code
 from mi_llm.service import Result
 from prompts import load
 
-REWRITE_PROMPT, VOLLEY_PROMPT = "rewrite.v1", "judge_volley.v1"
+REWRITE_PROMPT, VOLLEY_PROMPT = "rewrite.v2", "judge_volley.v2"
 
 NO_REWRITE = "no usable rewrite"
 NO_CANDIDATE = "no candidate in the same context"

@@ -12,6 +12,7 @@ from converters.screening.ranking import Ranking, ranking
 from converters.screening.rubric import MAXIMA, TOTAL, totals
 from converters.screening.screen import Corpus, Judged
 from converters.splitting import source
+from mi_llm.service import Alike, alike
 from mi_llm.statistics import NO_SPREAD, Estimate, clustered_mean, few_dialogues
 
 
@@ -68,6 +69,13 @@ class Report:
     def scored(self) -> int:
         """Dialogues with a usable judgement."""
         return sum(len(one.judged.points) for one in self.corpora)
+
+    @property
+    def alike(self) -> Alike | None:
+        """The judgements, if they hardly vary."""
+        given = (points for one in self.corpora for points in one.judged.points.values())
+        items = ([point for part in one.values() for point in part.values()] for one in given)
+        return alike("judgements", items)
 
     @property
     def asides(self) -> Asides:

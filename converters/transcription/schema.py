@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -46,16 +46,8 @@ Task = Literal["engaging", "focusing", "evoking", "planning"]
 Code = Literal["GI", "P", "PwP", "Q", "SR", "CR", "AF", "SEEK", "EMPH", "CON"]
 
 
-def _without_description(schema: dict[str, Any]) -> None:
-    # A docstring is for who reads this file. In the schema it would be sent with every request,
-    # and rewording it would make every answer in the ledger one to another question.
-    schema.pop("description", None)
-
-
 class _Strict(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, json_schema_extra=_without_description
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class TargetBehavior(_Strict):

@@ -14,7 +14,7 @@ from converters.transcription.schema import Transcription, fault
 from mi_llm import files
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines, read_dialogues
 from mi_llm.llm import Request, SetAside
-from mi_llm.service import Result, Service
+from mi_llm.service import Alike, Result, Service, alike
 from mi_llm.stamp import stamped
 from prompts import Prompt
 
@@ -58,7 +58,7 @@ def transcribed(
 
 def write(
     path: Path, output: Path, prompt: Prompt, service: Service, *, overwrite: bool = False
-) -> tuple[int, Asides]:
+) -> tuple[int, Asides, Alike | None]:
     """Rewrite a file of dialogues; the outputs appear when every dialogue is accounted for.
 
     Args:
@@ -69,7 +69,8 @@ def write(
         overwrite: Whether the output may exist.
 
     Returns:
-        How many dialogues were kept, and the others by status and kind of reason.
+        How many dialogues were kept, the others by status and kind of reason, and those kept if
+        they hardly vary.
 
     Raises:
         InputError: If a file cannot be read or written.
@@ -77,24 +78,26 @@ def write(
     """
     digest = files.sha256(path)  # of what is read now: the file may change while answers come
     count = sum(1 for _ in read_dialogues(path))
-    kept, asides = 0, Asides()
+    kept, asides, texts = 0, Asides(), list[list[int]]()
     # Without a name, so that a run that is killed leaves no half of a corpus lying about.
     with _nameless() as done, _nameless() as left:
         for one in transcribed(requests(path, prompt), count, service):
             if isinstance(one, Dialogue):
                 kept += 1
+                texts.append([hash(tuple(turn.content for turn in one.turns))])
                 done.writelines(dialogue_lines([one]))
             else:
                 asides[one.status, one.kind] += 1
                 left.write(one.line())
+        same = alike("dialogues", texts)
         details = {
             "inputs": {str(path): digest},
-            "counts": _counts(kept, asides),
+            "counts": _counts(kept, asides) | (same.counts if same else {}),
             "prompts": {prompt.name: prompt.sha},
             "endpoint": service.as_stamp(),
         }
         _publish(path, output, done, left, details, overwrite=overwrite)
-    return kept, asides
+    return kept, asides, same
 
 
 def _publish(

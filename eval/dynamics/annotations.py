@@ -43,14 +43,14 @@ class ClientTurn(_Part):
 
     Attributes:
         turn: Its place among the client's turns, from 1.
-        talk: For the change, against it, or neither.
+        talk: For the change, against it, or neither; None if not known.
         refusal: Whether it turns down what the counselor has just offered or asked.
         exit: Whether it leaves the topic or the conversation.
         quote: The words that `talk` rests on.
     """
 
     turn: _Number
-    talk: Talk
+    talk: Talk | None = None
     refusal: StrictBool | None = None
     exit: StrictBool | None = None
     quote: str = ""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from eval.dynamics.judge import Judge
     from eval.dynamics.report import Report
     from mi_llm.dialogue import Dialogue
+    from mi_llm.service import Alike
 
 NUMBERS, TABLES, ANNOTATIONS, FIGURE = (
     "dynamics.json",
@@ -76,8 +77,8 @@ def dynamics(
     ordered = [said[name] for name in found if name in said]
     _write(output, made, ordered, t, overwrite=overwrite)
     inputs = [*(dialogues or []), *(one for one in (annomi, annotations) if one)]
-    _stamp(output, made, inputs, work, seed=seed, language=language)
-    _close(output, made, work)
+    _stamp(output, made, ordered, inputs, work, seed=seed, language=language)
+    _close(output, made, ordered, work)
 
 
 def _read(
@@ -175,6 +176,7 @@ def _write(
 def _stamp(
     output: Path,
     made: Report,
+    said: Sequence[Annotation],
     inputs: Sequence[Path],
     work: Judge | None,
     *,
@@ -188,7 +190,9 @@ def _stamp(
         counts |= {
             "answered": work.service.tally.answered,
             "set aside": work.service.tally.set_aside,
+            "quotations not found": work.unfound,
         }
+        counts |= same.counts if (same := _alike(said)) else {}
     facts = work.as_stamp() if work else {}
     packages = ["numpy", "scipy", "matplotlib", *(["openai", "pydantic"] if work else [])]
     write_stamp(
@@ -210,12 +214,31 @@ def _counts(made: Report) -> dict[str, int]:
     }
 
 
-def _close(output: Path, made: Report, work: Judge | None) -> None:
+def _alike(said: Iterable[Annotation]) -> Alike | None:
+    """The ratings of the blocks, if they hardly vary."""
+    from eval.dynamics.annotations import RATINGS
+    from mi_llm.service import alike
+
+    rated = [[getattr(block, name) for name in RATINGS] for one in said for block in one.blocks]
+    return alike("sets of ratings", [one for one in rated if any(one)])
+
+
+def _close(output: Path, made: Report, said: Sequence[Annotation], work: Judge | None) -> None:
     """Tell what came of it, and end with exit code 1 if anything was set aside."""
+    from mi_llm.service import copies
+
     counts = _counts(made)
     told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     drawn = "" if any(one.places for one in made.groups.values()) else "; nothing to draw"
     print(f"{output}: {told}{drawn}; tables in {output / TABLES}")
+    if work:
+        _tell(copies(work.service.tally))
+        if work.unfound:
+            print(
+                f"{work.unfound:,} quotations are not in the text; what rests on them is left out"
+            )
+        if same := _alike(said):
+            print(same.line)
     if work and work.asides:
         kinds: Mapping[str, int] = Counter(one.reason.partition(":")[0] for one in work.asides)
         listed = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))

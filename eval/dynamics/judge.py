@@ -18,9 +18,10 @@ from eval.dynamics.requests import (
     spans,
     turn_id,
 )
-from eval.dynamics.schema import is_redirection
+from eval.dynamics.schema import is_redirection, unfound
 from eval.judge.material import Material
 from eval.judge.requests import GLOBAL_PROMPTS, global_id, target_id, target_requests, volley_id
+from eval.judge.schema import borne_out
 from mi_llm.judging.volleys import codes_of
 from mi_llm.llm import Answer, Plan, Request, SetAside
 from mi_llm.miti import QUESTIONS, Code
@@ -38,10 +39,12 @@ class Judge:
     Attributes:
         service: Whom to ask, and where the answers are kept.
         asides: Requests without a usable answer.
+        unfound: Quotations that do not stand where they should; what rests on them is not believed.
     """
 
     service: Service
     asides: list[SetAside] = field(default_factory=list)
+    unfound: int = 0
     _prompts: dict[str, Prompt] = field(default_factory=lambda: {one: load(one) for one in PROMPTS})
 
     def annotations(self, materials: Sequence[Material]) -> list[Annotation]:
@@ -56,6 +59,7 @@ class Judge:
         # Without an answer about the goal nothing is known, not even that there is none.
         known = [one for one in materials if one.goal or target_id(one) in targets]
         values = self._asked(self._requests((one, goals[one.id]) for one in known))
+        self.unfound += sum(_unfound(one, values) for one in materials)
         return [_annotation(one, self.service.endpoint.model, values) for one in materials]
 
     def plan(self, materials: Sequence[Material]) -> Plan:
@@ -108,8 +112,13 @@ def _client_turn(one: Material, number: int, place: int, values: Values) -> Clie
     said = values.get(turn_id(one, place))
     if said is None:
         return None
+    believed = not unfound(said, {1: one.turns[place].content})
     return ClientTurn(
-        turn=number, talk=said.talk, refusal=said.refusal, exit=said.exit, quote=said.quote
+        turn=number,
+        talk=said.talk if believed else None,
+        refusal=said.refusal,
+        exit=said.exit,
+        quote=said.quote if believed else "",
     )
 
 
@@ -117,6 +126,8 @@ def _volley(one: Material, number: int, place: int, values: Values) -> Volley:
     """What is known of a volley."""
     coding = values.get(volley_id(one, number, READING))
     direction = values.get(turn_id(one, place))
+    if direction and unfound(direction, {1: one.turns[place].content}):
+        direction = None
     redirects = is_redirection(direction) if direction else None
     codes = codes_of(coding.utterances) if coding else None
     return Volley(
@@ -142,3 +153,19 @@ def _block(one: Material, span: Span, values: Values) -> Block:
     }
     scores = {name: answer.score for name, answer in answers.items() if answer}
     return Block(first_round=span.first_round, last_round=span.last_round, **scores)
+
+
+def _unfound(one: Material, values: Values) -> int:
+    """The quotations in the answers about a dialogue that do not stand where they should."""
+    texts = {turn_id(one, place): {1: turn.content} for place, turn in enumerate(one.turns)}
+    found = 0
+    for span in spans(one.turns):
+        block = block_material(one, span)
+        shown = {number: turn.content for number, turn in enumerate(block.turns, start=1)}
+        texts |= {rating_id(one, name, span): shown for name in RATED}
+        for name in GLOBAL_PROMPTS:
+            if rating := values.get(global_id(block, name, READING)):
+                found += len(rating.evidence) - len(borne_out(rating, block.volleys).evidence)
+    return found + sum(
+        unfound(values[name], shown) for name, shown in texts.items() if name in values
+    )

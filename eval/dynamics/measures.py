@@ -102,7 +102,7 @@ def _rated(said: Annotation, name: str) -> Part:
 
 
 def _change_talk(said: Annotation) -> dict[str, Part]:
-    talk = [one.talk for one in said.client]
+    talk = [one.talk for one in said.client if one.talk]
     change = float(talk.count("change"))
     return {
         "change_talk_share": (change, change + talk.count("sustain")),

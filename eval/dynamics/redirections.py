@@ -53,8 +53,8 @@ def accepted(answer: ClientTurn | None) -> bool | None:
     """Whether a client's turn goes along with the redirection before it; None if not known."""
     if answer is None:
         return None
-    if answer.talk != "neutral":
+    if answer.talk in ("change", "sustain"):
         return answer.talk == "change"
     if answer.refusal or answer.exit:
         return False
-    return None if None in (answer.refusal, answer.exit) else True
+    return None if None in (answer.talk, answer.refusal, answer.exit) else True

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from eval.dynamics.schema import (
     BlockRating,
     Direction,
     Said,
-    direction_fault,
     rating_fault,
-    said_fault,
 )
 from eval.judge.material import Material
 from eval.judge.requests import PROMPTS as MITI_PROMPTS
@@ -28,10 +25,10 @@ from mi_llm.judging.volleys import CONTEXT_TURNS, said
 from mi_llm.llm import Request
 from prompts import Prompt
 
-REDIRECTION, CLIENT = "dynamics_redirection.v1", "dynamics_client.v1"
+REDIRECTION, CLIENT = "dynamics_redirection.v2", "dynamics_client.v2"
 RATED = {
-    "effectiveness": "dynamics_effectiveness.v1",
-    "goal_alignment": "dynamics_goal_alignment.v1",
+    "effectiveness": "dynamics_effectiveness.v2",
+    "goal_alignment": "dynamics_goal_alignment.v2",
 }
 PROMPTS = (*MITI_PROMPTS, REDIRECTION, CLIENT, *RATED.values())
 READING = 1  # of `eval judge`: here everything is asked once
@@ -121,7 +118,6 @@ def _turn_requests(one: Material, goal: str, prompts: Mapping[str, Prompt]) -> I
                 messages=_messages(prompts[CLIENT], {**about, "turn": turn.content}),
                 schema=Said,
                 prompt_sha=prompts[CLIENT].sha,
-                check=partial(said_fault, turn=turn.content),
             )
         elif place:
             yield Request(
@@ -129,7 +125,6 @@ def _turn_requests(one: Material, goal: str, prompts: Mapping[str, Prompt]) -> I
                 messages=_messages(prompts[REDIRECTION], {**about, "volley": turn.content}),
                 schema=Direction,
                 prompt_sha=prompts[REDIRECTION].sha,
-                check=partial(direction_fault, volley=turn.content),
             )
 
 
@@ -143,14 +138,13 @@ def _rating_requests(
         "before": said(one.turns[max(span.start - CONTEXT_TURNS, 0) : span.start]),
         "transcript": shown,
     }
-    texts = {number: turn.content for number, turn in enumerate(turns, start=1)}
     for name, prompt in RATED.items():
         yield Request(
             id=rating_id(one, name, span),
             messages=_messages(prompts[prompt], about),
             schema=BlockRating,
             prompt_sha=prompts[prompt].sha,
-            check=partial(rating_fault, turns=texts),
+            check=rating_fault,
         )
 
 

@@ -1,7 +1,7 @@
 """What a judge answers of a volley, a client's turn and some rounds, and what is wrong with it.
 
-Names and docstrings of the models are part of what is sent. Quotations are compared by letters and
-digits alone.
+What rests on words that do not stand in the text is not believed, and counted; the rest of the
+answer is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 from eval.dynamics.annotations import Talk
 from mi_llm.judging.schema import Strict
-from mi_llm.simulation.reports import bare, quotes
+from mi_llm.quotation import quotes
 
 
 class Direction(Strict):
@@ -52,33 +52,22 @@ def is_redirection(answer: Direction) -> bool:
     return answer.toward_change and answer.origin != "change"
 
 
-def direction_fault(answer: Direction, volley: str) -> str | None:
+def rating_fault(answer: BlockRating) -> str | None:
     """What is wrong with an answer, in words for the model; None if nothing is."""
-    if answer.toward_change and not quotes(answer.quote, volley):
-        return f"the quote {answer.quote!r} does not stand in the volley; copy it exactly"
-    return None
+    return None if answer.evidence else "evidence is empty; quote at least one turn"
 
 
-def said_fault(answer: Said, turn: str) -> str | None:
-    """Likewise."""
-    if answer.talk != "neutral" and not quotes(answer.quote, turn):
-        return f"the quote {answer.quote!r} does not stand in the turn; copy it exactly"
-    return None
-
-
-def rating_fault(answer: BlockRating, turns: Mapping[int, str]) -> str | None:
-    """Likewise.
+def unfound(answer: Direction | Said | BlockRating, turns: Mapping[int, str]) -> int:
+    """How many of an answer's quotations do not stand where they should; not asked for, none.
 
     Args:
-        answer: The rating.
+        answer: About a turn, which is the only one of `turns`, or about some.
         turns: Number -> text, as they were shown.
     """
-    if not answer.evidence:
-        return "evidence is empty; quote at least one turn"
-    for one in answer.evidence:
-        if one.turn not in turns:
-            return f"there is no turn {one.turn}; they are numbered {min(turns)} to {max(turns)}"
-        text = turns[one.turn]
-        if bare(text) and not quotes(one.quote, text):
-            return f"the quote {one.quote!r} does not stand in turn {one.turn}; copy it exactly"
-    return None
+    if isinstance(answer, BlockRating):
+        return sum(
+            one.turn not in turns or not quotes(one.quote, turns[one.turn])
+            for one in answer.evidence
+        )
+    rests = is_redirection(answer) if isinstance(answer, Direction) else answer.talk != "neutral"
+    return int(rests and not any(quotes(answer.quote, text) for text in turns.values()))

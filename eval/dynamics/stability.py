@@ -99,7 +99,7 @@ def _of(subject: Subject, measure: str) -> list[tuple[float, float]]:
     if said is None:
         return []
     if measure == "change_talk_share":
-        telling = [one for one in said.client if one.talk != "neutral"]
+        telling = [one for one in said.client if one.talk in ("change", "sustain")]
         return [(float(one.turn), float(one.talk == "change")) for one in telling]
     return [
         ((one.first_round + one.last_round) / 2, float(score))

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 TRANSCRIPTS = "transcripts.jsonl"
 FIDELITY = "fidelity"  # .json and .md
-SAFETY_PROMPT = "safety.v1"
-CLIENT_PROMPTS = ("client_observe.v1", "client_speak.v1", "client_read.v1")
+SAFETY_PROMPT = "safety.v2"
+CLIENT_PROMPTS = ("client_observe.v2", "client_speak.v1", "client_read.v2")
 
 _CLIENT_TOKENS = 1024  # a report on one turn, or a short turn
 _REPLY_TOKENS = 512  # as the recipes of predict/

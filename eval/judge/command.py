@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from eval.judge.material import Material
     from eval.judge.trial import Trial
     from mi_llm.coding import Session
+    from mi_llm.service import Alike
 
 JUDGE = "judge.json"
 
@@ -60,9 +61,9 @@ def judge(
     it is marked partial.
     """
     from eval.judge.judge import Judge
-    from eval.judge.report import as_json, session
+    from eval.judge.report import as_json, quotations, session
     from eval.judge.trial import trials
-    from mi_llm.service import Service
+    from mi_llm.service import Service, copies
 
     name = name.strip() or asking.endpoint.model
     material = _material(transcripts, key, seed)
@@ -79,9 +80,13 @@ def judge(
     facts = {**work.as_stamp(), "seed": seed, "perturbations": [asdict(one) for one in tried]}
     report = as_json(found, name, work.asides, facts)
     _write(output, sessions, report, overwrite=overwrite)
-    _stamp(output, [*transcripts, *([key] if key else [])], sessions, work, seed=seed, judge=name)
+    quoted, same = quotations(found), _alike(sessions)
+    counts = {**quoted, **(same.counts if same else {})}
+    inputs = [*transcripts, *([key] if key else [])]
+    _stamp(output, inputs, sessions, work, counts, seed=seed, judge=name)
     _tell(_spread_lines(report["spread"], repeats))
     _tell(_trial_lines(tried))
+    _tell([*_quotation_lines(quoted), *copies(work.service.tally), *([same.line] if same else [])])
     _close(output, found, sessions, work)
 
 
@@ -127,6 +132,7 @@ def _stamp(
     inputs: Sequence[Path],
     sessions: Sequence[Session],
     work: Judge,
+    more: Mapping[str, int],
     *,
     seed: int,
     judge: str,
@@ -139,6 +145,7 @@ def _stamp(
         "volleys": sum(len(one.volleys) for one in sessions),
         "answered": work.service.tally.answered,
         "set aside": work.service.tally.set_aside,
+        **more,
     }
     packages = ["openai", "pydantic"]
     facts = {**work.as_stamp(), "judge": judge, "seed": seed}
@@ -162,6 +169,21 @@ def _spread_lines(spread: Mapping[str, Mapping[str, Any]], repeats: int) -> list
     for name, one in told:
         lines.append(f"  {name}: {one['mean_sd']:.2f} ({one['greatest_sd']:.2f})")
     return lines
+
+
+def _alike(sessions: Sequence[Session]) -> Alike | None:
+    """The global ratings of the sessions that have all of one set, if they hardly vary."""
+    from mi_llm.service import alike
+
+    rated = [asdict(one.globals).values() for one in sessions if one.globals]
+    return alike("sets of global ratings", [list(one) for one in rated])
+
+
+def _quotation_lines(counts: Mapping[str, int]) -> list[str]:
+    given, lost, bare, *_ = counts.values()
+    told = f"{lost:,} of {given:,} quotations do not stand in the volley they name; left out"
+    alone = f"; {bare:,} ratings are left with none" if bare else ""
+    return [told + alone] if lost else []
 
 
 def _trial_lines(tried: Sequence[Trial]) -> list[str]:

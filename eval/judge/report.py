@@ -8,6 +8,7 @@ from typing import Any
 
 from eval.judge.judge import Judged, Reading
 from eval.judge.rules import agreed_codes, agreed_score
+from eval.judge.schema import Rating, borne_out
 from mi_llm.coding import DIMENSIONS, NOTHING_TO_CODE, Session
 from mi_llm.judging.pieces import pieces
 from mi_llm.judging.volleys import counted
@@ -113,6 +114,24 @@ def summary(found: Sequence[Judged]) -> dict[str, dict[str, Any]]:
     return told
 
 
+def quotations(found: Sequence[Judged]) -> dict[str, int]:
+    """Quotations given, those that do not stand where they should, and ratings left with none."""
+    ratings = [
+        (one.material, rating)
+        for one in found
+        for reading in one.readings
+        for rating in reading.ratings.values()
+        if rating is not None
+    ]
+    given = [len(rating.evidence) for _, rating in ratings]
+    kept = [len(borne_out(rating, material.volleys).evidence) for material, rating in ratings]
+    return {
+        "quotations": sum(given),
+        "quotations not found": sum(given) - sum(kept),
+        "ratings without a quotation found": kept.count(0),
+    }
+
+
 def _enough(usable: Sequence[object], asked: Sequence[object]) -> bool:
     return 2 * len(usable) > len(asked)
 
@@ -178,9 +197,14 @@ def _named_by(judged: Judged) -> str | None:
 
 
 def _reading(judged: Judged, reading: Reading) -> dict[str, Any]:
-    ratings = {name: one and one.model_dump() for name, one in reading.ratings.items()}
+    ratings = {name: one and _rating(judged, one) for name, one in reading.ratings.items()}
     volleys = zip(judged.material.volleys, reading.volleys, reading.codes, strict=True)
     return {"globals": ratings, "volleys": [_volley(*one) for one in volleys]}
+
+
+def _rating(judged: Judged, rating: Rating) -> dict[str, Any]:
+    kept = borne_out(rating, judged.material.volleys)
+    return {**kept.model_dump(), "not_found": len(rating.evidence) - len(kept.evidence)}
 
 
 def _volley(text: str, utterances: Any, codes: frozenset[Code] | None) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 from eval.judge.material import Material
@@ -19,12 +18,12 @@ from mi_llm.judging.volleys import said, volley_request
 from mi_llm.llm import Message, Request
 from prompts import Prompt
 
-TARGET_PROMPT, VOLLEY_PROMPT = "judge_target.v1", "judge_volley.v1"
+TARGET_PROMPT, VOLLEY_PROMPT = "judge_target.v2", "judge_volley.v2"
 GLOBAL_PROMPTS = {
-    "cultivate": "judge_cultivate.v1",
-    "soften": "judge_soften.v1",
-    "partnership": "judge_partnership.v1",
-    "empathy": "judge_empathy.v1",
+    "cultivate": "judge_cultivate.v2",
+    "soften": "judge_soften.v2",
+    "partnership": "judge_partnership.v2",
+    "empathy": "judge_empathy.v2",
 }
 WITHOUT_GOAL = ("partnership", "empathy")  # what can be rated without a target behaviour
 PROMPTS = (TARGET_PROMPT, *GLOBAL_PROMPTS.values(), VOLLEY_PROMPT)
@@ -63,7 +62,7 @@ def global_requests(
             messages=_messages(prompt, about),
             schema=Rating,
             prompt_sha=_marked(prompt, reading),
-            check=partial(rating_fault, volleys=one.volleys),
+            check=rating_fault,
         )
 
 

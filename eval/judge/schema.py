@@ -5,14 +5,12 @@ For volleys: `mi_llm.judging.schema`.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
 from mi_llm.judging.schema import Strict
+from mi_llm.quotation import quotes
 
-_LEFT_OUT = re.compile(r"…+|\.{3,}|⋯+")
 _LONGEST_GOAL = 200  # characters; more is no name of a behaviour
 
 
@@ -47,39 +45,24 @@ def target_fault(answer: Target) -> str | None:
     return None
 
 
-def rating_fault(answer: Rating, volleys: Sequence[str]) -> str | None:
+def rating_fault(answer: Rating) -> str | None:
     """What is wrong with a rating, in words for the model; None if nothing is.
 
-    A quotation is compared by its letters and digits alone; parts of it may be left out with "...".
+    A quotation that cannot be found is no fault of the whole: `borne_out` leaves it out.
+    """
+    return None if answer.evidence else "evidence is empty; quote at least one volley"
+
+
+def borne_out(rating: Rating, volleys: Sequence[str]) -> Rating:
+    """A rating with those of its quotations alone that stand in the volley they name.
 
     Args:
-        answer: The rating.
+        rating: As it was answered.
         volleys: All of the counselor's, in order.
     """
-    if not answer.evidence:
-        return "evidence is empty; quote at least one volley"
-    for one in answer.evidence:
-        if not 1 <= one.volley <= len(volleys):
-            return f"there is no volley {one.volley}; they are numbered 1 to {len(volleys)}"
-        if not _quoted(one.quote, volleys[one.volley - 1]):
-            return f"the quote {one.quote!r} does not stand in volley {one.volley}; copy it exactly"
-    return None
-
-
-def _quoted(quote: str, volley: str) -> bool:
-    """Whether all parts of a quotation stand in a volley, in order."""
-    parts = [part for part in map(_plain, _LEFT_OUT.split(quote)) if part]
-    if not parts:  # of a volley that is nothing but marks
-        return bool(quote.strip()) and not _plain(volley)
-    text, start = _plain(volley), 0
-    for part in parts:
-        found = text.find(part, start)
-        if found < 0:
-            return False
-        start = found + len(part)
-    return True
-
-
-def _plain(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
+    kept = [
+        one
+        for one in rating.evidence
+        if 1 <= one.volley <= len(volleys) and quotes(one.quote, volleys[one.volley - 1])
+    ]
+    return rating.model_copy(update={"evidence": kept})

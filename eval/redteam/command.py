@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mi_llm.safety import Verdict
 
 _PROMPT = "counselor.v1"  # as the training rows have it
-_CLASSIFIER = "safety.v1"
+_CLASSIFIER = "safety.v2"
 
 
 def redteam(

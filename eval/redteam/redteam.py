@@ -86,7 +86,7 @@ def verdicts(cases: Sequence[Case], prompt: Prompt, ask: Ask) -> dict[str, Verdi
 
     Args:
         cases: The prompts.
-        prompt: The classifier's, `safety.v1`.
+        prompt: The classifier's, `safety.v2`.
         ask: Asks it.
     """
     requests = [

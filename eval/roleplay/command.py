@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eval.roleplay.study import Study
 
 _PROMPT = "counselor.v1"  # as the training rows have it
-_SAFETY_PROMPT = "safety.v1"
+_SAFETY_PROMPT = "safety.v2"
 
 
 def roleplay(

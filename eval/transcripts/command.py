@@ -45,7 +45,7 @@ def transcripts(
         Literal["zh"] | None,
         typer.Option(help="Have a language model translate what is not Chinese."),
     ] = None,
-    prompt: Annotated[str, typer.Option(help="Prompt, by its name in prompts/.")] = "translate.v1",
+    prompt: Annotated[str, typer.Option(help="Prompt, by its name in prompts/.")] = "translate.v2",
     overwrite: Overwrite = False,
 ) -> None:
     """Make transcripts of one form, for coding books and judges.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from mi_llm.door import structured
+from mi_llm.door import examples, structured
 from mi_llm.door.ledger import Line, key_of
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ class Tally:
         masked: Personal data masked in requests, by kind.
         cost: Of the answers that came; 0 without prices.
         uncounted: Answers without a count of tokens; their cost is taken as the most it can be.
+        copied: Answers that were the prompt's example; each was asked again or set aside.
     """
 
     answered: int = 0
@@ -115,6 +116,7 @@ class Tally:
     masked: Counter[str] = field(default_factory=Counter)
     cost: float = 0.0
     uncounted: int = 0
+    copied: int = 0
 
     @property
     def done(self) -> int:
@@ -187,10 +189,22 @@ def judged(request: Request, text: str, finish_reason: str) -> tuple[BaseModel |
     value = None
     if request.schema is not None:
         value, problem = structured.value_of(text, request.schema)
+        if echo := _copied(request, text, value):
+            return None, f"{examples.COPIED}: {echo}"
         if problem:
             return None, f"does not fit the schema: {problem}"
     wrong = request.check(text if value is None else value) if request.check else None
     return (None, f"breaks a rule: {wrong}") if wrong else (value, None)
+
+
+def _copied(request: Request, text: str, value: BaseModel | None) -> str | None:
+    """What of an answer is the example of the request's instructions; None if nothing is."""
+    first, last = request.messages[0], request.messages[-1]
+    if first["role"] != "system":
+        return None
+    said = text.rpartition("</think>")[2] if value is None else value.model_dump_json()
+    found = next(structured.objects(text), None) if value is None else value.model_dump()
+    return examples.copied(first["content"], last["content"], said, found)
 
 
 def _masked(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], Counter[str]]:
@@ -206,7 +220,7 @@ def _masked(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], Counter
 
 @cache
 def _schema(schema: type[BaseModel]) -> dict[str, Any]:
-    return schema.model_json_schema()
+    return structured.schema_of(schema)
 
 
 @cache

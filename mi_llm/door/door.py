@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mi_llm.door import conversation
+from mi_llm.door import conversation, examples
 from mi_llm.door.conversation import Answer, Message, Request, SetAside, Tally
 from mi_llm.door.endpoint import Endpoint
 from mi_llm.door.ledger import Ledger, Line
@@ -99,6 +99,7 @@ class Door:
                 came = line.tokens_in, line.tokens_out, not sent, line.finish_reason
                 return Answer(request.id, line.text, value, *came), sent
             reason, text = problem, line.text
+            self.tally.copied += problem.startswith(examples.COPIED)
             if line.finish_reason in conversation.FILTERED:
                 break
             messages = conversation.next_messages(messages, line, problem, self.endpoint)

@@ -26,9 +26,21 @@ _QUOTES = {'"': '"', "＂": "＂", "“": "”", "”": "”"}  # opening to clo
 _TRIES = 50  # opening braces that are looked at: each may cost a pass over the text
 
 
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a model, without docstrings, which speak to readers of code.
+
+    A model takes them for words to say; and rewording one would make every answer in the ledger
+    one to another question. What a `Field` says of itself stays: it is written for the model.
+    """
+    made = model.model_json_schema()
+    for one in (made, *made.get("$defs", {}).values()):
+        one.pop("description", None)
+    return made
+
+
 def instruction(schema: type[BaseModel]) -> str:
     """What is put behind the last message: the schema in words that every model understands."""
-    text = json.dumps(schema.model_json_schema(), ensure_ascii=False)
+    text = json.dumps(schema_of(schema), ensure_ascii=False)
     return f"只输出一个 JSON 对象，不要输出其他文字。它必须符合这个 JSON Schema：\n{text}"
 
 
@@ -43,7 +55,7 @@ def response_format(schema: type[BaseModel], mode: Mode) -> dict[str, Any]:
         return {}
     if mode == "json_object":
         return {"response_format": {"type": "json_object"}}
-    named = {"name": schema.__name__, "strict": True, "schema": strict(schema.model_json_schema())}
+    named = {"name": schema.__name__, "strict": True, "schema": strict(schema_of(schema))}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 

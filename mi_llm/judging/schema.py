@@ -1,7 +1,7 @@
 """What a model answers about a volley, and what is wrong with it that a schema cannot tell.
 
-Names and docstrings of the models are part of what is sent, and so of the key of every answer that
-ledgers hold: do not reword them.
+Names of the models are part of what is sent, and so of the key of every answer that ledgers hold:
+do not reword them.
 """
 
 from __future__ import annotations

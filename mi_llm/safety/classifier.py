@@ -52,7 +52,7 @@ def classifier_request(
     """What asks a model for a `Verdict`.
 
     Args:
-        prompt_text: The prompt `safety.v1`.
+        prompt_text: The prompt `safety.v2`.
         sha: Its fingerprint.
         said: The client's turn.
         before: The counselor's turn before it, or "".

@@ -19,7 +19,7 @@ class Look:
     """A classifier's look at client turns.
 
     Attributes:
-        prompt_text: The prompt `safety.v1`.
+        prompt_text: The prompt `safety.v2`.
         sha: Its fingerprint.
         ask: Asks the classifier.
         name: Whose turns they are, for the requests' ids.

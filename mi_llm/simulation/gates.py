@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from mi_llm.simulation.reports import bare
+from mi_llm.quotation import bare
 
 if TYPE_CHECKING:
     from mi_llm.profiles import Profile

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mi_llm.quotation import quotes
 from mi_llm.simulation.state import Act, Addressed, Observation
 
 if TYPE_CHECKING:
@@ -96,13 +97,3 @@ def contradiction(report: Reading, text: str, named: Sequence[str]) -> str | Non
     if found is None or found.fact not in named or not quotes(found.quote, text):
         return None
     return found.fact
-
-
-def quotes(quote: str, text: str) -> bool:
-    """Whether words stand in a text; letters and digits alone are compared, and blank are none."""
-    return bool(bare(quote)) and bare(quote) in bare(text)
-
-
-def bare(text: str) -> str:
-    """The letters and digits of a text, in lower case."""
-    return "".join(one for one in text.casefold() if one.isalnum())

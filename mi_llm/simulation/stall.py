@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mi_llm.simulation.reports import bare
+from mi_llm.quotation import bare
 
 TURNS = 3
 SHORTEST = 4  # letters and digits

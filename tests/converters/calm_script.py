@@ -310,15 +310,15 @@ _PARTS: dict[str, _Part] = {
     "calm_client_speaker.v1": ScriptedModel.client,
     "calm_client_plain.v1": ScriptedModel.client,
     "calm_counselor_tracker.v1": ScriptedModel.counselor_tracker,
-    "calm_selector.v1": ScriptedModel.selector,
+    "calm_selector.v2": ScriptedModel.selector,
     "calm_counselor_speaker.v1": ScriptedModel.counselor,
     "calm_counselor_free.v1": ScriptedModel.counselor,
     "calm_counselor_listed.v1": ScriptedModel.plain_counselor,
-    "calm_script.v1": ScriptedModel.script,
+    "calm_script.v2": ScriptedModel.script,
     "counselor.v1": ScriptedModel.plain_counselor,
-    "client_observe.v1": ScriptedModel.observe,
+    "client_observe.v2": ScriptedModel.observe,
     "client_speak.v1": ScriptedModel.client,
-    "client_read.v1": ScriptedModel.read,
+    "client_read.v2": ScriptedModel.read,
 }
 _TRACKERS = ("calm_client_tracker.v1", "calm_counselor_tracker.v1")
 

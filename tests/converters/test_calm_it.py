@@ -129,7 +129,7 @@ def test_prompts_and_requests_of_eighty_rounds_do_not_grow_with_the_rounds(out: 
             "calm_client_tracker.v1",
             "calm_client_speaker.v1",
             "calm_counselor_tracker.v1",
-            "calm_selector.v1",
+            "calm_selector.v2",
             "calm_counselor_speaker.v1",
         )
     }
@@ -171,7 +171,7 @@ def test_nothing_of_the_profile_reaches_the_counselor_nor_of_its_estimate_the_cl
 ):
     def script(received: Received) -> Reply | str:
         answer = ScriptedModel()(received)
-        if part(received) in ("calm_counselor_tracker.v1", "calm_selector.v1"):
+        if part(received) in ("calm_counselor_tracker.v1", "calm_selector.v2"):
             value = json.loads(str(answer))
             marked = dict.fromkeys(("short_goal", "focus_topic", "emotion"), "YMARK")
             return json.dumps({**value, **marked, "reason": "YMARK", "summary": "YMARK"})

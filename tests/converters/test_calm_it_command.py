@@ -77,7 +77,7 @@ def test_the_command_tells_what_it_made_and_stamps_how(tmp_path: Path, out: Path
         "calm_client_tracker.v1",
         "calm_counselor_speaker.v1",
         "calm_counselor_tracker.v1",
-        "calm_selector.v1",
+        "calm_selector.v2",
         "calm_strategies.v1",
     }
     assert stamp["prompts"] == {name: prompts.load(name).sha for name in used}

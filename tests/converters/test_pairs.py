@@ -20,8 +20,8 @@ from tests.commands import run_here
 from tests.converters.llm_jobs import asked, environment, lines, loaded, saved, text
 from tests.llm_server import LLMServer, Received, Reply, failed
 
-REWRITING = prompts.load("rewrite.v1").fill()
-CODING = prompts.load("judge_volley.v1").fill()
+REWRITING = prompts.load("rewrite.v2").fill()
+CODING = prompts.load("judge_volley.v2").fill()
 INSTRUCTION = prompts.load("counselor.v1").text
 
 SAID = "我知道熬夜不好，可是一到晚上就想把白天没有的时间都补回来。"  # 27 characters
@@ -474,7 +474,7 @@ def test_a_stamp_tells_what_the_pairs_were_made_with(tmp_path: Path):
         assert run(server, path, "--codes", codes, "-o", tmp_path / "p.json").returncode == 0
     stamp = loaded(tmp_path / "p.json.stamp.json")
     assert stamp["prompts"] == {
-        name: prompts.load(name).sha for name in ("counselor.v1", "judge_volley.v1", "rewrite.v1")
+        name: prompts.load(name).sha for name in ("counselor.v1", "judge_volley.v2", "rewrite.v2")
     }
     assert set(stamp["inputs"]) == {
         str(path), *(str(codes / f"{name}.csv") for name in ("codes", "globals", "transcripts"))

@@ -74,7 +74,7 @@ def test_corpora_are_scored_ranked_drawn_and_told(tmp_path: Path, out: Path):
 
     assert len(requests) == 24 + 24 + 3
     assert len({received.prompt for received in requests}) == 51
-    system = prompts.load("screen.v1").text
+    system = prompts.load("screen.v2").text
     assert {received.body["messages"][0]["content"] for received in requests} == {system}
     # The judge does not see which corpus a dialogue is from.
     assert all(asked(received).keys() == {"dialogue"} for received in requests)
@@ -92,7 +92,7 @@ def test_corpora_are_scored_ranked_drawn_and_told(tmp_path: Path, out: Path):
     assert struct.unpack(">II", png[16:24]) == (2880, 1260)
     stamp = loaded(out.with_name("screen.json.stamp.json"))
     assert (stamp["sample"], stamp["seed"], stamp["counts"]) == (24, 5, {"scored": 51})
-    assert stamp["prompts"] == {"screen.v1": prompts.load("screen.v1").sha}
+    assert stamp["prompts"] == {"screen.v2": prompts.load("screen.v2").sha}
     assert len(stamp["inputs"]) == 3
     assert loaded(out.with_name("figure2.png.stamp.json"))["counts"] == {
         "corpora": 3,
@@ -153,6 +153,52 @@ def test_a_judge_is_told_what_is_out_of_range_and_may_mend_it(tmp_path: Path, ou
     assert done.returncode == 0
     assert "safety.privacy is 1" in server.received[1].body["messages"][-1]["content"]
     assert loaded(out)["corpora"]["a"]["points"]["a/0"]["safety"]["privacy"] == 0.5
+
+
+def test_a_judge_that_gives_the_prompts_example_back_is_asked_again_and_scores_nothing(
+    tmp_path: Path, out: Path
+):
+    path = saved(tmp_path / "a.jsonl", talks("a", 2))
+
+    def script(received: Received) -> str:
+        block = str(received.body["messages"][0]["content"].split("```json")[1].split("```")[0])
+        if named(received)[1] == 0:
+            return block
+        # The example with points in place of what stands for them, and its words for the reason.
+        return block.replace("<分>", "0.5")
+
+    with LLMServer(script) as server:
+        done = run(server, "screen", path, "-o", out)
+        assert len(server.received) == 6
+    assert (done.returncode, done.stderr) == (1, "")
+    told = done.stdout.splitlines()
+    assert told[-1] == f"{out}: scored 0 of 2: 2 set aside (2 example copied)"
+    assert told[-2].startswith("6 answers were the example of their prompt; ")
+    stamp = loaded(out.with_name("screen.json.stamp.json"))
+    assert stamp["counts"] == {"scored": 0, "example copied": 2}
+    assert stamp["endpoint"]["examples copied"] == 6
+
+
+@pytest.mark.parametrize(("count", "warned"), [(4, False), (5, True)])
+def test_judgements_that_hardly_vary_are_warned_of(
+    tmp_path: Path, out: Path, count: int, warned: bool
+):
+    """One item of fourteen goes up and down, another one in each dialogue."""
+    path = saved(tmp_path / "a.jsonl", talks("a", count))
+    items = [(one.name, item) for one in RUBRIC for item in one.items]
+
+    def script(received: Received) -> str:
+        value = judgement()
+        name, item = items[named(received)[1]]
+        value[name][item] = 0.0
+        return text(value)
+
+    with LLMServer(script) as server:
+        done = run(server, "screen", path, "-o", out)
+    told = "warning: 5 of 5 judgements are the same or nearly so, whatever they are about; "
+    assert (told in done.stdout) == warned == ("warning" in done.stdout)
+    counts = loaded(out.with_name("screen.json.stamp.json"))["counts"]
+    assert counts.get("judgements that hardly vary") == (5 if warned else None)
 
 
 def test_the_order_of_a_file_changes_neither_what_is_asked_nor_what_is_written(tmp_path: Path):

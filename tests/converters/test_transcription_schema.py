@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from converters.transcription.schema import Code, RiskFlag, Transcription, fault
 from mi_llm import miti, safety
+from mi_llm.door import structured
 
 Value = dict[str, Any]
 
@@ -164,7 +165,7 @@ def test_codes_and_risk_flags_are_those_of_the_project():
 
 
 def test_the_schema_stays_within_what_strict_mode_takes_and_holds_no_docstring():
-    schema = Transcription.model_json_schema()
+    schema = structured.schema_of(Transcription)
     objects = [one for one in nodes(schema) if one.get("type") == "object"]
     assert len(objects) == 4
     for one in objects:

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import prompts
+from eval.interview.command import CLIENT_PROMPTS
 from tests.llm_server import Received, Reply
 
 CLIENT = "client-model"
 ROOT = Path(__file__).resolve().parents[2]
-_TASKS = {prompts.load(f"client_{name}.v1").fill(): name for name in ("observe", "speak", "read")}
+_TASKS = {
+    prompts.load(name).fill(): name.split(".")[0].removeprefix("client_") for name in CLIENT_PROMPTS
+}
 _CHARACTERS = "山水花鸟风月云雨春夏秋冬东南西北红黄蓝绿松竹梅兰江河湖海金木土石"
 
 # What a counselor says, and what that is.

@@ -99,7 +99,7 @@ def test_answers_become_annotations_and_measures(tmp_path: Path):
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
     assert "dialogues 1, annotated 1, groups 1" in done.stdout
     stamp = loaded(tmp_path / "out.stamp.json")
-    for name in (CLIENT, REDIRECTION, *RATED.values(), "judge_volley.v1"):
+    for name in (CLIENT, REDIRECTION, *RATED.values(), "judge_volley.v2"):
         assert stamp["prompts"][name] == prompts.load(name).sha
     assert (stamp["counts"]["answered"], stamp["endpoint"]["model"]) == (18, "tester")
     (said,) = lines(tmp_path)
@@ -220,26 +220,39 @@ def test_without_a_goal_only_codes_and_two_ratings_are_asked_for(tmp_path: Path)
         assert measures[name] is None, name
 
 
-def test_a_quotation_that_does_not_stand_there_is_asked_about_again_with_the_reason(
+def test_what_rests_on_a_quotation_that_is_not_there_is_not_known_and_the_rest_is_believed(
     tmp_path: Path,
 ):
     def script(received: Received) -> str:
-        first = len(received.body["messages"]) == 2
-        if first and task(received) == "redirection" and asked(received)["volley"] in POINTING:
+        if task(received) == "redirection" and asked(received)["volley"] in POINTING:
             return text({"origin": "sustain", "toward_change": True, "quote": "早点睡吧"})
-        if first and task(received) == "effectiveness":
-            wrong = [{"turn": 9, "quote": "你看呢", "direction": "up"}]
-            return text({"evidence": wrong, "reason": "", "score": 1})
+        if task(received) == "client" and asked(received)["turn"] == "我想试试早点睡。":
+            return text({"quote": "我一定改", "talk": "change", "refusal": True, "exit": False})
+        if task(received) == "effectiveness":
+            wrong = {"turn": 9, "quote": "你看呢", "direction": "up"}
+            return text({"evidence": [{**wrong, "turn": 2}, wrong], "reason": "", "score": 2})
         return perfect(received)
 
     with LLMServer(script) as server:
         done = judged(server, tmp_path, TALK)
+        assert len(server.received) == 18
     assert done.returncode == 0, done.stderr
-    again = [one.body["messages"] for one in server.received if len(one.body["messages"]) > 2]
-    corrections = [messages[-1]["content"] for messages in again]
-    assert any("'早点睡吧' does not stand in the volley" in one for one in corrections)
-    assert any("there is no turn 9; they are numbered 1 to 8" in one for one in corrections)
-    assert lines(tmp_path)[0]["blocks"][0]["effectiveness"] == 4
+    (said,) = lines(tmp_path)
+    assert "redirection" not in said["counselor"][0]
+    assert said["counselor"][3]["redirection"] is False
+    assert said["client"][1] == {"turn": 2, "refusal": True, "exit": False, "quote": ""}
+    assert said["blocks"][0]["effectiveness"] == 2
+    # Three volleys are said to redirect; the client's turn; turn 9, which is none.
+    assert "5 quotations are not in the text; what rests on them is left out" in done.stdout
+    assert loaded(tmp_path / "out.stamp.json")["counts"]["quotations not found"] == 5
+    again = run(
+        "--annotations",
+        tmp_path / "out/annotations.jsonl",
+        tmp_path / "dialogues.jsonl",
+        "-o",
+        tmp_path / "two",
+    )
+    assert again.returncode == 0, again.stderr
 
 
 def test_what_gets_no_usable_answer_is_missing_until_asked_again(tmp_path: Path):

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
-from typing import Any
 
 import pytest
 
@@ -87,27 +87,73 @@ def test_each_volley_is_asked_with_at_most_five_turns_before_it_and_each_global_
     assert [one.get("volley") for one in whole] == [None, 1, None, 2, None, 3, None, 4]
 
 
-def quoting(wrong: int) -> Any:
-    """A judge whose first quotations for empathy are in the wrong volley, so many times."""
+def test_a_quotation_that_is_not_in_its_volley_costs_that_quotation_alone_and_is_counted(
+    tmp_path: Path,
+):
+    path, out = (
+        saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。", "几点睡？")]),
+        tmp_path / "c",
+    )
 
-    def answer(received: Received, time: int) -> str:
-        if task(received) != "empathy" or time > wrong:
+    def script(received: Received) -> str:
+        if task(received) not in GLOBALS:
             return perfect(received)
-        bad = rated(received, score=1)
-        bad["evidence"][0]["volley"] = 2
-        return text(bad)
+        found = rated(received, score=2 if task(received) == "empathy" else 4)
+        wrong = {"volley": 2, "quote": "你有点累。", "direction": "down"}
+        found["evidence"] += [wrong, {**wrong, "quote": "你从来不听"}]
+        if task(received) == "soften":
+            del found["evidence"][0]
+        return text(found)
 
-    return numbered(answer)
+    with LLMServer(script) as server:
+        done = run(server, path, "-o", out, *ONCE)
+        assert len(server.received) == 4 + 2
+    assert done.returncode == 0, done.stderr
+    # Two of three are wrong in each rating; soften has the two wrong ones only.
+    told = "8 of 11 quotations do not stand in the volley they name; left out"
+    assert f"{told}; 1 ratings are left with none" in done.stdout
+    assert "a/1,tester,empathy,2" in table(out / "globals.csv")
+    (reading,) = loaded(out / "judge.json")["transcripts"][0]["readings"]
+    quoted = {"volley": 1, "quote": "你有点累。", "direction": "up"}
+    assert (
+        reading["globals"]["empathy"]["evidence"],
+        reading["globals"]["empathy"]["not_found"],
+    ) == ([quoted], 2)
+    assert reading["globals"]["soften"]["evidence"] == []
+    counts = loaded(tmp_path / "c.stamp.json")["counts"]
+    assert (counts["quotations"], counts["quotations not found"]) == (11, 8)
+    assert counts["ratings without a quotation found"] == 1
 
 
-def test_a_quotation_from_the_wrong_volley_is_asked_about_again_with_the_reason(tmp_path: Path):
-    path = saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。", "几点睡？")])
-    with LLMServer(quoting(1)) as server:
-        assert run(server, path, "-o", tmp_path / "c", *ONCE).returncode == 0
-    first, second = (one for one in server.received if task(one) == "empathy")
-    assert len(first.body["messages"]) == 2
-    assert "'你有点累。' does not stand in volley 2" in second.body["messages"][-1]["content"]
-    assert "a/1,tester,empathy,4" in table(tmp_path / "c" / "globals.csv")
+def test_ratings_that_are_the_same_for_all_sessions_are_warned_of(tmp_path: Path):
+    names = "abcde"
+    sessions = [session(f"{name}/{n}", "你有点累。") for n, name in enumerate(names)]
+    path = saved(tmp_path / "T.jsonl", sessions)
+    with LLMServer(perfect) as server:
+        few = run(server, saved(tmp_path / "few.jsonl", sessions[:4]), "-o", tmp_path / "d", *ONCE)
+        done = run(server, path, "-o", tmp_path / "c", *ONCE)
+    told = "warning: 5 of 5 sets of global ratings are the same or nearly so"
+    assert told in done.stdout
+    assert "warning" not in few.stdout
+    counts = loaded(tmp_path / "c.stamp.json")["counts"]
+    assert counts["sets of global ratings that hardly vary"] == 5
+
+
+def test_a_judge_that_gives_the_example_back_is_asked_again_and_never_counts(tmp_path: Path):
+    """Each of its answers is what the prompt shows, as far as a schema takes that."""
+    path = saved(tmp_path / "T.jsonl", [session("a/1", "你有点累。", goal=None)])
+
+    def script(received: Received) -> str:
+        system = received.body["messages"][0]["content"]
+        return str(re.findall(r"```json\n(.*?)```", system, re.DOTALL)[-1])
+
+    with LLMServer(script) as server:
+        done = run(server, path, "-o", tmp_path / "c", *ONCE)
+        assert len(server.received) == 3
+    assert done.returncode == 1
+    assert "3 answers were the example of their prompt" in done.stdout
+    assert "set aside: 1 example copied" in done.stdout
+    assert loaded(tmp_path / "c.stamp.json")["endpoint"]["examples copied"] == 3
 
 
 def test_what_gets_no_usable_answer_makes_the_transcript_partial_until_asked_again(tmp_path: Path):

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from itertools import product
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 import prompts
 from eval.judge.judge import Judged, Reading
@@ -17,7 +15,7 @@ from eval.judge.material import Material
 from eval.judge.report import session
 from eval.judge.requests import GLOBAL_PROMPTS, PROMPTS
 from eval.judge.rules import agreed_codes, agreed_score
-from eval.judge.schema import Evidence, Rating, Target, rating_fault
+from eval.judge.schema import Evidence, Rating, borne_out, rating_fault
 from mi_llm.coding import Session
 from mi_llm.dialogue import Turn
 from mi_llm.judging.pieces import pieces
@@ -137,36 +135,16 @@ def rating(*evidence: tuple[int, str]) -> Rating:
 VOLLEYS = ["你晚上，会看很久手机。", "一边想清静，一边又懊恼。", "……"]
 
 
-@pytest.mark.parametrize(
-    "evidence",
-    [
-        (1, "你晚上，会看很久手机。"),
-        (1, "“你晚上会看很久手机”"),  # marks are not compared
-        (2, "一边想清静……又懊恼"),
-        (3, "……"),
-    ],
-)
-def test_a_quotation_is_found_by_its_letters_even_with_a_part_left_out(evidence: tuple[int, str]):
-    assert rating_fault(rating(evidence), VOLLEYS) is None
+def test_evidence_that_does_not_stand_in_its_volley_costs_that_item_and_not_the_rating():
+    found, lost = (1, "“你晚上会看很久手机”"), [(2, "你晚上"), (4, "嗯"), (0, "嗯"), (1, "")]
+    whole = rating(*lost[:2], found, *lost[2:])
+    assert rating_fault(whole) is None
+    assert borne_out(whole, VOLLEYS) == rating(found)
+    assert borne_out(rating(*lost), VOLLEYS) == rating()
 
 
-@pytest.mark.parametrize(
-    ("evidence", "told"),
-    [
-        ([], "evidence is empty"),
-        ([(2, "你晚上")], "does not stand in volley 2"),
-        ([(1, "你晚上"), (1, "你夜里")], "'你夜里' does not stand in volley 1"),
-        ([(2, "又懊恼……一边想清静")], "does not stand in volley 2"),
-        ([(1, "。")], "does not stand in volley 1"),
-        ([(1, "")], "does not stand in volley 1"),
-        ([(4, "嗯")], "there is no volley 4; they are numbered 1 to 3"),
-        ([(0, "嗯")], "there is no volley 0"),
-    ],
-)
-def test_a_quotation_that_does_not_stand_in_its_volley_is_told(
-    evidence: list[tuple[int, str]], told: str
-):
-    assert told in (rating_fault(rating(*evidence), VOLLEYS) or "")
+def test_a_rating_without_any_evidence_is_none():
+    assert "evidence is empty" in (rating_fault(rating()) or "")
 
 
 def coding(*spans: tuple[int, int], sure: bool = True, other: Label | None = None) -> VolleyCoding:
@@ -204,24 +182,8 @@ def test_utterances_that_leave_a_gap_or_a_doubt_without_its_other_code_are_told(
     assert told in (coding_fault(answer, 3) or "")
 
 
-@pytest.mark.parametrize(
-    ("name", "schema"),
-    [
-        ("judge_target.v1", Target),
-        ("judge_volley.v1", VolleyCoding),
-        *((name, Rating) for name in GLOBAL_PROMPTS.values()),
-    ],
-)
-def test_the_example_in_a_prompt_is_an_answer_that_fits(name: str, schema: type[BaseModel]):
-    (block,) = re.findall(r"```json\n(.*?)```", prompts.load(name).text, re.DOTALL)
-    answer: Any = schema.model_validate_json(json.dumps(json.loads(block)))
-    assert list(json.loads(block)) == list(schema.model_fields)  # evidence before the score
-    if isinstance(answer, VolleyCoding):
-        assert coding_fault(answer, 3) is None
-
-
 def test_every_code_stands_in_the_prompt_for_volleys():
-    text = prompts.load("judge_volley.v1").text
+    text = prompts.load("judge_volley.v2").text
     assert len(get_args(Label)) == 11
     for label in get_args(Label):
         assert re.search(rf"^- {label} \S+：", text, re.MULTILINE), label

@@ -175,7 +175,7 @@ def test_a_classifier_adds_to_the_gate_and_takes_nothing_away(tmp_path):
         found = run("--classifier", f"look={server.base_url}", "-o", out)
         asked = [one.body["messages"][0]["content"] for one in server.received]
     turns = sum(len(one.turns) for one in CASES.values())
-    assert asked == [load("safety.v1").text] * turns
+    assert asked == [load("safety.v2").text] * turns
     assert f"a verdict on {turns} of {turns} turns" in found.stdout
     assert f"as expected in {len(CASES) - 1}" in found.stdout
     assert "zh-depend-1: expected none; took ask" in found.stdout

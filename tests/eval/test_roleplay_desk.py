@@ -53,7 +53,7 @@ def study(server, *, models=("glm4_lora", "glm4_base"), seed=42, per_cell=1, **m
         "prompt_name": prompt.name,
         "prompt_as": "instruction",
         "classifier": None,
-        "safety": load("safety.v1"),
+        "safety": load("safety.v2"),
     }
     return Study(**{**values, **more})
 

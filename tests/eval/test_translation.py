@@ -91,7 +91,7 @@ def test_a_transcript_is_translated_turn_by_turn_with_the_original_beside(
             "transcript": {
                 **FACTS,
                 "original": [f"Session 7, said as turn number {n}." for n in (1, 2, 3)],
-                "translation": {"model": "tester", "prompt": "translate.v1"},
+                "translation": {"model": "tester", "prompt": "translate.v2"},
             }
         },
     }
@@ -99,7 +99,7 @@ def test_a_transcript_is_translated_turn_by_turn_with_the_original_beside(
     assert untouched["meta"] == {"transcript": {"source": "talks"}}
     assert lines(out.with_name("T.jsonl.aside.jsonl")) == []
     stamp = json.loads(out.with_name("T.jsonl.stamp.json").read_text(encoding="utf-8"))
-    assert stamp["prompts"] == {"translate.v1": prompts.load("translate.v1").sha}
+    assert stamp["prompts"] == {"translate.v2": prompts.load("translate.v2").sha}
     assert (stamp["endpoint"]["model"], stamp["sources"]) == (
         "tester",
         {"real_high": 1, "talks": 1},
@@ -256,11 +256,3 @@ def test_an_answer_counts_if_it_has_the_same_turns_each_translated(turns: Any, t
     made = [dict(zip(("number", "role", "content"), turn, strict=True)) for turn in turns]
     found = fault(Translation.model_validate({"turns": made}), ASKED)
     assert found is None if told is None else told in str(found)
-
-
-def test_the_example_in_the_prompt_is_an_answer_and_no_blank_is_left_to_fill():
-    prompt = prompts.load("translate.v1")
-    assert prompt.fill() == prompt.text
-    block = prompt.text.split("```json\n")[1].split("```")[0]
-    example = Translation.model_validate_json(block)
-    assert [(turn.number, turn.role) for turn in example.turns] == [(5, "counselor"), (6, "client")]

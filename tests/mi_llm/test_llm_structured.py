@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from mi_llm.door.structured import instruction, objects, response_format, value_of
+from mi_llm.door.conversation import Message, Request, key, outgoing
+from mi_llm.door.endpoint import Endpoint
+from mi_llm.door.structured import instruction, objects, response_format, schema_of, value_of
+from mi_llm.judging.schema import VolleyCoding
 
 
 class Turn(BaseModel):
@@ -115,6 +119,40 @@ def test_a_property_named_default_or_properties_is_a_property_like_others():
 
     schema = response_format(Odd, "json_schema")["response_format"]["json_schema"]["schema"]
     assert schema["required"] == list(schema["properties"]) == ["default", "properties"]
+
+
+class Described(BaseModel):
+    """What a reader of code is told."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Kind
+    points: float = Field(description="0 到 1")
+
+
+class Kind(StrEnum):
+    """Another docstring."""
+
+    ONE = "one"
+
+
+def test_no_docstring_is_in_a_schema_and_what_a_field_says_stays():
+    sent = json.dumps([schema_of(Described), response_format(Described, "json_schema")])
+    assert sent.count("description") == 2
+    assert "docstring" not in sent
+    assert "reader of code" not in sent
+    assert schema_of(Described)["properties"]["points"]["description"] == "0 到 1"
+
+
+def test_a_key_is_what_it_was_so_that_answers_in_ledgers_are_found():
+    """A change of this value makes every ledger ask anew: say so in CHANGELOG.md."""
+    messages = (Message(role="system", content="编码"), Message(role="user", content="{}"))
+    request = Request("a", messages, VolleyCoding, prompt_sha="0123456789ab")
+    endpoint = Endpoint(base_url="http://127.0.0.1:8000/v1", model="m")
+    sent, _ = outgoing(request, mask=True)
+    assert (
+        key(request, sent, 0, endpoint)
+        == "0112b3418bcc50442a114d3333412b77423d0d4189c9dc4c04d64b66e98fc7fc"
+    )
 
 
 def test_the_schema_is_told_in_words_with_the_word_json_that_some_services_demand():

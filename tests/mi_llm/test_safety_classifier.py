@@ -62,13 +62,13 @@ def test_a_verdict_that_is_none_is_refused():
 
 
 def test_the_prompt_names_every_danger_and_every_value_of_the_schema():
-    text = load("safety.v1").text
+    text = load("safety.v2").text
     for word in (*DANGERS, "explicit", "indirect", "none", "self", "other", "story", "quote"):
         assert word in text
 
 
 def test_a_model_is_asked_with_the_turn_and_its_answer_becomes_a_verdict(tmp_path):
-    prompt = load("safety.v1")
+    prompt = load("safety.v2")
     request = classifier_request(prompt.text, prompt.sha, SAID, "最近怎么样？", "safety:1")
     with LLMServer(lambda received: HINT.model_dump_json()) as server:
         endpoint = Endpoint(base_url=server.base_url, model="stand-in")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-import prompts
 from mi_llm import annomi
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import Stopped
 from mi_llm.llm import Answer, Request, SetAside
-from mi_llm.profiles import Profile, Reason, Style, Unlock
+from mi_llm.profiles import Profile
 from mi_llm.safety import Gate
 from mi_llm.simulation import (
     ClientPrompts,
@@ -28,11 +26,7 @@ from mi_llm.simulation import (
     SimulatedClient,
     converse,
 )
-from mi_llm.simulation.action import Action
 from mi_llm.simulation.annomi_talk import SESSIONS, TURNS, talk_counts
-from mi_llm.simulation.asking import card
-from mi_llm.simulation.reports import RED_LINE, Observed, Reading, Talk, believed, contradiction
-from mi_llm.simulation.state import Act, Addressed, Observation, initial_state
 
 PROFILE = Profile.model_validate(
     {
@@ -401,45 +395,3 @@ def test_annomis_talk_is_what_the_constants_say(real_data: Path):
     sessions = list(annomi.sessions(path))
     assert len(sessions) == SESSIONS
     assert talk_counts(sessions) == TURNS
-
-
-def example(prompt: str) -> Any:
-    (block,) = re.findall(r"```json\n(.*?)```", prompt, re.DOTALL)
-    return json.loads(block)
-
-
-def test_the_examples_of_the_prompts_are_believed_as_they_stand():
-    observe, read = (prompts.load(f"client_{name}.v1").text for name in ("observe", "read"))
-    turn = "你担心孩子学你熬夜。你愿意说说是从什么时候开始的吗？"
-    assert turn in observe
-    two = PROFILE.model_copy(update={"reasons": (Reason(id="r2", text="怕孩子学样"),)})
-    seen, dropped = believed(Observed.model_validate(example(observe)), turn, two)
-    assert seen == Observation(
-        frozenset({Act.REFLECTION, Act.QUESTION}), (Addressed("r2", "reflected"),)
-    )
-    assert dropped == {}
-    said = "我也想早点睡，可儿子总闹。"
-    assert said in read
-    assert contradiction(Reading.model_validate(example(read)), said, ["children"]) == "children"
-
-
-CARD = card(
-    PROFILE.model_copy(update={"preferred_plan": "先关灯"}),
-    initial_state(PROFILE).disclosed,
-    may_plan=True,
-)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "names"),
-    [
-        ("observe", [*Act, *get_args(Unlock)]),
-        ("speak", [*Action, *get_args(Style), *CARD]),
-        ("read", [*get_args(Talk), RED_LINE]),
-    ],
-)
-def test_every_word_that_the_code_knows_stands_in_its_prompt(prompt, names):
-    text = prompts.load(f"client_{prompt}.v1").text
-    assert len(names) >= 4
-    for name in names:
-        assert re.search(rf"\b{name}\b", text, re.ASCII), name
