@@ -89,7 +89,7 @@ def compare(
     from eval.comparison import as_json, comparisons, read_scored
     from eval.score_tables import comparison_table
     from mi_llm import jsonl
-    from mi_llm.stamp import stamped
+    from mi_llm.stamp import stamped_set
 
     if len(scores) < 2:
         raise InputError("one model is nothing to compare; name two files of scores or more")
@@ -99,15 +99,12 @@ def compare(
     read = [read_scored(path) for path in scores]
     families = comparisons(read, seed=seed)
     inputs = [one.path for one in read]
-    with stamped(output, inputs=inputs, packages=["numpy"], overwrite=overwrite) as (
-        stream,
-        details,
-    ):
+    with stamped_set(inputs=inputs, packages=["numpy"]) as (outputs, details):
+        stream = outputs.text(output, overwrite=overwrite)
         stream.write(jsonl.dumped(as_json(families, seed=seed), indent=1) + "\n")
+        for path, kind in tables:
+            outputs.text(path, overwrite=overwrite).write(comparison_table(families, kind))
         details.update(counts={"models": len(read)}, seed=seed)
-    for path, kind in tables:
-        with files.whole(path, overwrite=overwrite) as stream:
-            stream.write(comparison_table(families, kind))
     for family in families:
         for pair in family.pairs:
             one = pair.by_dialogue

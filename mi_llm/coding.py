@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from mi_llm import csv_file, files, miti
+from mi_llm import csv_file, files, miti, publishing
 from mi_llm.errors import InputError
 from mi_llm.miti import Code, Globals
 
@@ -102,7 +102,6 @@ def write_codings(
     sessions: Sequence[Session],
     *,
     notes: Sequence[Note] = (),
-    overwrite: bool = False,
 ) -> None:
     """Write the three tables, whole or not at all, sessions in the order given.
 
@@ -112,11 +111,12 @@ def write_codings(
         InputError: If there is no session, one comes twice, two raters' volleys of a transcript
             differ in number, or the folder cannot be written.
     """
+    where = publishing.shown(folder)
     if not sessions:
-        raise InputError(f"{folder}: no session to write")
-    _check_together(folder, sessions)
+        raise InputError(f"{where}: no session to write")
+    _check_together(where, sessions)
     rows = {CODES: _code_rows, GLOBALS: _global_rows, TRANSCRIPTS: _transcript_rows}
-    with files.whole_folder(folder, overwrite=overwrite) as draft:
+    with files.whole_folder(folder) as draft:
         for name, of in rows.items():
             _write(draft / name, (row for session in sessions for row in of(session)))
         if notes:

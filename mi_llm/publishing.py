@@ -215,7 +215,9 @@ class Publication:
         return self._streams[-1]
 
     def folder(self, path: Path, *, overwrite: bool = False) -> Path:
-        """The empty draft of a folder, to be filled."""
+        """The empty draft of a folder, to be filled; a draft of one is filled itself."""
+        if path in _FOLDERS:
+            return path
         refuse_existing_folder(path, overwrite=overwrite, inputs=self._inputs)
         draft = self._draft(path, _new_folder)
         _FOLDERS[draft] = shown(path)

@@ -69,6 +69,18 @@ def stamped_set(
             stream.write(_text({**own, **beside, **facts, **details}))
 
 
+@contextmanager
+def stamped_folder(
+    output: Path, *, inputs: Sequence[Path], packages: Sequence[str] = (), overwrite: bool = False
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Give a folder to fill that appears, with its stamp, only when the block ends well.
+
+    As `stamped_set` with one folder, which is begun at once.
+    """
+    with stamped_set(inputs=inputs, packages=packages) as (outputs, details):
+        yield outputs.folder(output, overwrite=overwrite), details
+
+
 def _beside(output: Path, digests: Mapping[Path, Mapping[Path, str]]) -> dict[str, Any]:
     """The hashes of all that is written with an output, by path from its folder."""
     found = {

@@ -26,7 +26,7 @@ from mi_llm.door.progress import Progress
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import Door
 from mi_llm.service import Service
-from mi_llm.stamp import stamped
+from mi_llm.stamp import stamped_set
 
 if TYPE_CHECKING:
     from converters.calm_it.names import Framework
@@ -173,12 +173,10 @@ def write(
                 left.write(one.line())
 
         asyncio.run(_run(planned, service, take))
-        opened = stamped(output, inputs=[source], packages=["openai"], overwrite=overwrite)
-        with opened as (stream, details):
-            _copy(done, stream)
+        with stamped_set(inputs=[source], packages=["openai"]) as (outputs, details):
+            _copy(done, outputs.text(output, overwrite=overwrite))
+            _copy(left, outputs.text(aside_path(output), overwrite=True))
             details.update(_details(planned[0], found, service))
-            with files.whole(aside_path(output), overwrite=True) as beside:
-                _copy(left, beside)
     return found
 
 

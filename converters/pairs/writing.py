@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from converters.pairs.find import CRISIS, NO_CLIENT, RATERS_DIFFER, Fault
 from converters.pairs.job import UNANSWERED, Outcome
 from converters.pairs.rows import PairRow, columns, fitted_row, parted
 from converters.rows import Fits, Placement
-from mi_llm import files, jsonl
+from mi_llm import jsonl
 from mi_llm.errors import InputError
 from mi_llm.recipe import register_dataset
-from mi_llm.stamp import stamped
+from mi_llm.stamp import stamped_set
 
 TOO_LONG = "longer than --cutoff-len by itself"
 _NEVER_TAKEN = (RATERS_DIFFER, NO_CLIENT, CRISIS)
@@ -125,14 +124,12 @@ def write(
         {path: len(rows) for path, rows in zip(paths, sets, strict=True)}, tuple(told), counts
     )
     facts = {**details, "counts": _counts(done), "test": form.test, "seed": form.seed}
-    with ExitStack() as stack:
+    with stamped_set(inputs=inputs, packages=["openai"]) as (files, stamp):
         for path, rows in zip(paths, sets, strict=True):
-            opened = stamped(path, inputs=inputs, packages=["openai"], overwrite=overwrite)
-            stream, stamp = stack.enter_context(opened)
-            stream.writelines(jsonl.array_text(rows))
-            stamp.update(facts)
-        beside = stack.enter_context(files.whole(found_path(output), overwrite=True))
+            files.text(path, overwrite=overwrite).writelines(jsonl.array_text(rows))
+        beside = files.text(found_path(output), overwrite=True)
         beside.writelines(jsonl.dumped(one.as_json()) + "\n" for one in told)
+        stamp.update(facts)
     return done
 
 

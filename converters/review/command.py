@@ -108,7 +108,7 @@ def _prepare(
     from converters.review import folder as review_folder
     from converters.review import prepare as preparing
     from converters.review.check_codes import read_codings
-    from mi_llm.stamp import write_stamp
+    from mi_llm.stamp import stamped_folder
 
     for one in reviewers:
         if not _REVIEWER.fullmatch(one) or reviewers.count(one) > 1:
@@ -127,15 +127,19 @@ def _prepare(
         reviewers=reviewers,
     )
     facts = review_folder.file_facts(path, sources, codes)
-    books = review_folder.write(prepared, library, output, facts, overwrite=overwrite)
-    inputs = [path, *sources, *([codes] if codes else [])]
-    counts = preparing.counts(prepared)
-    packages = ["openpyxl", "datasketch", "rapidfuzz"]
-    write_stamp(output, inputs=inputs, counts=counts, packages=packages, seed=seed)
+    opened = stamped_folder(
+        output,
+        inputs=[path, *sources, *([codes] if codes else [])],
+        packages=["openpyxl", "datasketch", "rapidfuzz"],
+        overwrite=overwrite,
+    )
+    with opened as (draft, details):
+        books = review_folder.write(prepared, library, draft, facts)
+        details.update(counts=preparing.counts(prepared), seed=seed)
     for line in preparing.summary(prepared):
         print(line)
     for book in books:
-        print(f"to be filled in: {book}")
+        print(f"to be filled in: {output / book.name}")
 
 
 def _apply(
@@ -210,16 +214,12 @@ def _write_kept(
     from converters.review import apply as review_apply
     from mi_llm import jsonl
     from mi_llm.dialogue import dialogue_lines
-    from mi_llm.stamp import stamped
+    from mi_llm.stamp import stamped_set
 
     inputs = [plan.dialogues, *plan.sources, *books]
-    with (
-        stamped(output, inputs=inputs, packages=["openpyxl"], overwrite=overwrite) as (
-            kept,
-            details,
-        ),
-        files.whole(output.with_suffix(".funnel.json"), overwrite=True) as stream,
-    ):
+    with stamped_set(inputs=inputs, packages=["openpyxl"]) as (outputs, details):
+        kept = outputs.text(output, overwrite=overwrite)
+        stream = outputs.text(output.with_suffix(".funnel.json"), overwrite=True)
         dialogues = map(library.dialogue, library.ids)
         outcomes = review_apply.outcomes(dialogues, sources.of, plan.items, settled, funnel)
         kept.writelines(dialogue_lines(outcomes))

@@ -40,17 +40,14 @@ class Plan:
     items: dict[str, dict[str, Any]]
 
 
-def write(
-    review: Review, library: Library, folder: Path, facts: Mapping[str, Any], *, overwrite: bool
-) -> list[Path]:
+def write(review: Review, library: Library, folder: Path, facts: Mapping[str, Any]) -> list[Path]:
     """Write plan, findings and books.
 
     Args:
         review: What to write.
         library: Its dialogues.
-        folder: To write; whole or not at all.
+        folder: To fill.
         facts: What the plan says beyond the items: its files with their SHA-256, the codes.
-        overwrite: Whether it may exist.
 
     Returns:
         The books.
@@ -58,17 +55,16 @@ def write(
     plan = plan_text(review, facts)
     identity = hashlib.sha256(plan.encode()).hexdigest()
     names = []
-    with files.whole_folder(folder, overwrite=overwrite) as draft:
-        with files.whole(draft / PLAN) as stream:
-            stream.write(plan)
-        with files.whole(draft / FINDINGS) as stream:
-            stream.writelines(finding_lines(review))
-        for reviewer, rows in assigned(review).items():
-            if not rows:
-                continue
-            names.append(f"review_{reviewer}.xlsx" if reviewer else "review.xlsx")
-            entries = [_entry(review, library, *one) for one in rows]
-            write_book(draft / names[-1], entries, plan=identity, reviewer=reviewer)
+    with files.whole(folder / PLAN) as stream:
+        stream.write(plan)
+    with files.whole(folder / FINDINGS) as stream:
+        stream.writelines(finding_lines(review))
+    for reviewer, rows in assigned(review).items():
+        if not rows:
+            continue
+        names.append(f"review_{reviewer}.xlsx" if reviewer else "review.xlsx")
+        entries = [_entry(review, library, *one) for one in rows]
+        write_book(folder / names[-1], entries, plan=identity, reviewer=reviewer)
     return [folder / name for name in names]
 
 

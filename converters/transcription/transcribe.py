@@ -15,7 +15,7 @@ from mi_llm import files
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines, read_dialogues
 from mi_llm.llm import Request, SetAside
 from mi_llm.service import Alike, Result, Service, alike
-from mi_llm.stamp import stamped
+from mi_llm.stamp import stamped_set
 from prompts import Prompt
 
 _LETTERS = "abcdefghijklmnop"  # one for each half byte
@@ -112,12 +112,10 @@ def _publish(
     """Write both files and the stamp."""
     done.seek(0)
     left.seek(0)
-    opened = stamped(output, inputs=[path], packages=["openai"], overwrite=overwrite)
-    with opened as (stream, stamp):
-        shutil.copyfileobj(done, stream)
+    with stamped_set(inputs=[path], packages=["openai"]) as (outputs, stamp):
+        shutil.copyfileobj(done, outputs.text(output, overwrite=overwrite))
+        shutil.copyfileobj(left, outputs.text(aside_path(output), overwrite=True))
         stamp.update(details)
-        with files.whole(aside_path(output), overwrite=True) as beside:
-            shutil.copyfileobj(left, beside)
 
 
 def _nameless() -> Any:

@@ -31,7 +31,6 @@ def write_books(
     raters: Sequence[str],
     *,
     language: str = "zh",
-    overwrite: bool = False,
 ) -> list[Path]:
     """Write a book for each rater, and the key.
 
@@ -42,7 +41,6 @@ def write_books(
         blinding: The transcripts.
         raters: Their names, which name the files.
         language: `zh` or `en`.
-        overwrite: Whether the folder may exist.
 
     Returns:
         The books.
@@ -56,7 +54,7 @@ def write_books(
             raise InputError(f"{one.original}: {len(one.turns):,} turns are too many for a page")
         if not any(turn.role == "counselor" for turn in one.turns):
             raise InputError(f"{one.original}: the counselor says nothing; leave it out")
-    with files.whole_folder(folder, overwrite=overwrite) as draft:
+    with files.whole_folder(folder) as draft:
         with files.whole(draft / KEY) as stream:
             stream.write(jsonl.dumped(blinding.key(), indent=1) + "\n")
         pages = _pages(blinding, texts(language))

@@ -39,22 +39,22 @@ def book(
     from eval.books.blinding import blinded
     from eval.books.book import KEY, write_books
     from mi_llm.dialogue import read_dialogues
-    from mi_llm.stamp import write_stamp
+    from mi_llm.stamp import stamped_folder
 
     transcripts, raters = _parted(transcripts, raters)
     files.refuse_existing_folder(output, overwrite=overwrite)
     blinding = blinded([one for path in transcripts for one in read_dialogues(path)], seed=seed)
-    books = write_books(output, blinding, raters, language=lang, overwrite=overwrite)
     volleys = sum(turn.role == "counselor" for one in blinding.transcripts for turn in one.turns)
     counts = {"transcripts": len(blinding.transcripts), "volleys": volleys, **blinding.removed}
-    write_stamp(
-        output, inputs=transcripts, counts=counts, packages=["openpyxl"], seed=seed, language=lang
-    )
+    opened = stamped_folder(output, inputs=transcripts, packages=["openpyxl"], overwrite=overwrite)
+    with opened as (draft, details):
+        books = write_books(draft, blinding, raters, language=lang)
+        details.update(counts=counts, seed=seed, language=lang)
     print(f"{len(blinding.transcripts):,} transcripts, {volleys:,} volleys to code")
     for line in _told(blinding):
         print(line)
     for path in books:
-        print(f"to be filled in: {path}")
+        print(f"to be filled in: {output / path.name}")
     print(f"keep from the raters: {output / KEY} undoes the blinding")
 
 
@@ -105,7 +105,7 @@ def codes(
     """
     from eval.books.book_set import read_books
     from mi_llm.coding import write_codings
-    from mi_llm.stamp import write_stamp
+    from mi_llm.stamp import stamped_folder
 
     files.refuse_existing_folder(output, overwrite=overwrite)
     found = read_books(books, key=key)
@@ -116,7 +116,6 @@ def codes(
         drafts = "" if partial or found.faults else " (a draft? add --partial)"
         print(f"{len(told):,} faults{drafts}; nothing was written to {output}", file=sys.stderr)
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
-    write_codings(output, found.sessions, notes=found.notes, overwrite=overwrite)
     complete = sum(one.complete for one in found.sessions)
     counts = {
         "books": len(books),
@@ -127,7 +126,10 @@ def codes(
         "missing": len(found.missing),
     }
     inputs = [*books, *([key] if key else [])]
-    write_stamp(output, inputs=inputs, counts=counts, packages=["openpyxl"])
+    opened = stamped_folder(output, inputs=inputs, packages=["openpyxl"], overwrite=overwrite)
+    with opened as (draft, details):
+        write_codings(draft, found.sessions, notes=found.notes)
+        details["counts"] = counts
     for line in found.missing:
         print(f"missing: {line}")
     print(

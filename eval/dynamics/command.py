@@ -62,6 +62,7 @@ def dynamics(
     from eval.dynamics.report import report
     from eval.dynamics.subject import subjects
     from eval.dynamics.words import words
+    from mi_llm.stamp import stamped_folder
 
     t = words(language)
     files.refuse_existing_folder(output, overwrite=overwrite)
@@ -75,9 +76,16 @@ def dynamics(
         said |= _judged(work, left, seed)
     made = report(subjects(found.values(), said), seed=seed)
     ordered = [said[name] for name in found if name in said]
-    _write(output, made, ordered, t, overwrite=overwrite)
-    inputs = [*(dialogues or []), *(one for one in (annomi, annotations) if one)]
-    _stamp(output, made, ordered, inputs, work, seed=seed, language=language)
+    opened = stamped_folder(
+        output,
+        inputs=[*(dialogues or []), *(one for one in (annomi, annotations) if one)],
+        packages=["numpy", "scipy", "matplotlib", *(["openai", "pydantic"] if work else [])],
+        overwrite=overwrite,
+    )
+    with opened as (draft, details):
+        _write(draft, made, ordered, t)
+        details.update(work.as_stamp() if work else {})
+        details.update(counts=_counts(made, ordered, work), seed=seed, language=language)
     _close(output, made, ordered, work)
 
 
@@ -143,15 +151,8 @@ def _planned(work: Judge, left: Sequence[Dialogue], seed: int) -> list[str]:
     ]
 
 
-def _write(
-    output: Path,
-    made: Report,
-    said: Iterable[Annotation],
-    t: Callable[[str], str],
-    *,
-    overwrite: bool,
-) -> None:
-    """Write all files into one folder, whole or not at all."""
+def _write(folder: Path, made: Report, said: Iterable[Annotation], t: Callable[[str], str]) -> None:
+    """Write all files into a folder."""
     from eval.dynamics.annotations import annotation_lines
     from eval.dynamics.drawing import drawing
     from eval.dynamics.tables import page
@@ -163,55 +164,31 @@ def _write(
         ANNOTATIONS: "".join(annotation_lines(said)),
     }
     figure = drawing(made, t)
-    with files.whole_folder(output, overwrite=overwrite) as draft:
-        for name, text in texts.items():
-            with files.whole(draft / name) as stream:
-                stream.write(text)
-        if figure:
-            (draft / f"{FIGURE}.png").write_bytes(figures.png(figure))
-            with files.whole(draft / f"{FIGURE}.svg") as stream:
-                stream.write(f"{_XML}{figures.svg(figure, label='scores by round')}\n")
+    for name, text in texts.items():
+        with files.whole(folder / name) as stream:
+            stream.write(text)
+    if figure:
+        (folder / f"{FIGURE}.png").write_bytes(figures.png(figure))
+        with files.whole(folder / f"{FIGURE}.svg") as stream:
+            stream.write(f"{_XML}{figures.svg(figure, label='scores by round')}\n")
 
 
-def _stamp(
-    output: Path,
-    made: Report,
-    said: Sequence[Annotation],
-    inputs: Sequence[Path],
-    work: Judge | None,
-    *,
-    seed: int,
-    language: str,
-) -> None:
-    from mi_llm.stamp import write_stamp
-
-    counts = _counts(made)
-    if work:
-        counts |= {
-            "answered": work.service.tally.answered,
-            "set aside": work.service.tally.set_aside,
-            "quotations not found": work.unfound,
-        }
-        counts |= same.counts if (same := _alike(said)) else {}
-    facts = work.as_stamp() if work else {}
-    packages = ["numpy", "scipy", "matplotlib", *(["openai", "pydantic"] if work else [])]
-    write_stamp(
-        output,
-        inputs=inputs,
-        counts=counts,
-        packages=packages,
-        **{**facts, "seed": seed, "language": language},
-    )
-
-
-def _counts(made: Report) -> dict[str, int]:
+def _counts(
+    made: Report, said: Sequence[Annotation] = (), work: Judge | None = None
+) -> dict[str, int]:
     groups = made.groups.values()
-    return {
+    counts = {
         "dialogues": sum(one.dialogues for one in groups),
         "annotated": sum(one.annotated for one in groups),
         "groups": len(made.groups),
         "redirections without a known answer": sum(one.unanswered for one in groups),
     }
+    if work:
+        tally = work.service.tally
+        counts |= {"answered": tally.answered, "set aside": tally.set_aside}
+        counts["quotations not found"] = work.unfound
+        counts |= same.counts if (same := _alike(said)) else {}
+    return counts
 
 
 def _alike(said: Iterable[Annotation]) -> Alike | None:

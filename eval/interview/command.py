@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -177,32 +177,33 @@ def _publish(
     from eval.interview.fidelity import as_json, as_markdown, by_model
     from eval.interview.transcripts import transcript
     from mi_llm.dialogue import dialogue_lines
+    from mi_llm.stamp import stamped_folder
 
     failures = {
         one.session.id: one.conversation.failure for one in held if one.conversation.failure
     }
     found = by_model(held, seed=work.study.seed)
     spoken = [one for one in held if one.conversation.turns]
-    with files.whole_folder(output, overwrite=overwrite) as draft:
+    packages = ["openai", "pydantic", "rapidfuzz"]
+    opened = stamped_folder(output, inputs=[profiles], packages=packages, overwrite=overwrite)
+    with opened as (draft, details):
         with files.whole(draft / TRANSCRIPTS) as stream:
             stream.writelines(dialogue_lines(transcript(one, work.study) for one in spoken))
         with files.whole(draft / f"{FIDELITY}.json") as stream:
             stream.write(jsonl.dumped(as_json(found, failures), indent=1) + "\n")
         with files.whole(draft / f"{FIDELITY}.md") as stream:
             stream.write(as_markdown(found))
-    _stamp(output, profiles, work, held)
+        details.update(_details(work, held))
     _close(output, held, failures, next(iter(found.values())))
 
 
-def _stamp(output: Path, profiles: Path, work: Interviews, held: Sequence[Held]) -> None:
+def _details(work: Interviews, held: Sequence[Held]) -> dict[str, Any]:
+    """What shaped the sessions, and what came of them."""
     from eval.interview.transcripts import classifier_settings, client_settings, settings
-    from mi_llm.stamp import write_stamp
 
     study = work.study
-    write_stamp(
-        output,
-        inputs=[profiles],
-        counts={
+    return {
+        "counts": {
             "sessions": len(held),
             "without a turn, so no transcript": sum(not one.conversation.turns for one in held),
             **Counter(f"ended: {one.conversation.end_reason}" for one in held),
@@ -210,16 +211,15 @@ def _stamp(output: Path, profiles: Path, work: Interviews, held: Sequence[Held])
             "answers of counselors": sum(one.answered for one in work.counselors.values()),
             "client turns without a verdict of the classifier": work.classifier.set_aside,
         },
-        packages=["openai", "pydantic", "rapidfuzz"],
-        seed=study.seed,
-        sessions=study.sessions,
-        client={**client_settings(study), "masked": _masked(work.client)},
-        counselors={
+        "seed": study.seed,
+        "sessions": study.sessions,
+        "client": {**client_settings(study), "masked": _masked(work.client)},
+        "counselors": {
             name: {**settings(study, name), "masked": _masked(tally)}
             for name, tally in work.counselors.items()
         },
-        classifier=classifier_settings(study),
-    )
+        "classifier": classifier_settings(study),
+    }
 
 
 def _masked(tally: Tally) -> dict[str, int]:

@@ -64,6 +64,7 @@ def judge(
     from eval.judge.report import as_json, quotations, session
     from eval.judge.trial import trials
     from mi_llm.service import Service, copies
+    from mi_llm.stamp import stamped_folder
 
     name = name.strip() or asking.endpoint.model
     material = _material(transcripts, key, seed)
@@ -79,11 +80,15 @@ def judge(
     tried = trials(work, found, sessions, count=perturb) if perturb else []
     facts = {**work.as_stamp(), "seed": seed, "perturbations": [asdict(one) for one in tried]}
     report = as_json(found, name, work.asides, facts)
-    _write(output, sessions, report, overwrite=overwrite)
     quoted, same = quotations(found), _alike(sessions)
-    counts = {**quoted, **(same.counts if same else {})}
+    counts = {**_counts(sessions, work), **quoted, **(same.counts if same else {})}
     inputs = [*transcripts, *([key] if key else [])]
-    _stamp(output, inputs, sessions, work, counts, seed=seed, judge=name)
+    opened = stamped_folder(
+        output, inputs=inputs, packages=["openai", "pydantic"], overwrite=overwrite
+    )
+    with opened as (draft, details):
+        _write(draft, sessions, report)
+        details.update(work.as_stamp(), counts=counts, judge=name, seed=seed)
     _tell(_spread_lines(report["spread"], repeats))
     _tell(_trial_lines(tried))
     _tell([*_quotation_lines(quoted), *copies(work.service.tally), *([same.line] if same else [])])
@@ -115,41 +120,23 @@ def _planned(work: Judge, material: Sequence[Material], perturb: int) -> list[st
     ]
 
 
-def _write(
-    output: Path, sessions: Sequence[Session], report: Mapping[str, Any], *, overwrite: bool
-) -> None:
-    """Write the tables and the report into one folder, whole or not at all."""
+def _write(folder: Path, sessions: Sequence[Session], report: Mapping[str, Any]) -> None:
+    """Write the tables and the report into a folder."""
     from mi_llm.coding import write_codings
 
-    with files.whole_folder(output, overwrite=overwrite) as draft:
-        write_codings(draft, sessions)
-        with files.whole(draft / JUDGE) as stream:
-            stream.write(jsonl.dumped(report, indent=1) + "\n")
+    write_codings(folder, sessions)
+    with files.whole(folder / JUDGE) as stream:
+        stream.write(jsonl.dumped(report, indent=1) + "\n")
 
 
-def _stamp(
-    output: Path,
-    inputs: Sequence[Path],
-    sessions: Sequence[Session],
-    work: Judge,
-    more: Mapping[str, int],
-    *,
-    seed: int,
-    judge: str,
-) -> None:
-    from mi_llm.stamp import write_stamp
-
-    counts = {
+def _counts(sessions: Sequence[Session], work: Judge) -> dict[str, int]:
+    return {
         "transcripts": len(sessions),
         "partial": sum(not one.complete for one in sessions),
         "volleys": sum(len(one.volleys) for one in sessions),
         "answered": work.service.tally.answered,
         "set aside": work.service.tally.set_aside,
-        **more,
     }
-    packages = ["openai", "pydantic"]
-    facts = {**work.as_stamp(), "judge": judge, "seed": seed}
-    write_stamp(output, inputs=inputs, counts=counts, packages=packages, **facts)
 
 
 def _spread_lines(spread: Mapping[str, Mapping[str, Any]], repeats: int) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +44,7 @@ def miti(
     from eval.miti.coding_key import origins, read_key
     from eval.miti.report import report
     from mi_llm.coding import read_codings
-    from mi_llm.stamp import stamped
+    from mi_llm.stamp import stamped_set
 
     if output.suffix != ".json":
         raise InputError(f"{output}: give a name that ends in .json; .csv and .md go beside it")
@@ -58,13 +57,10 @@ def miti(
     found = report(sessions, {name: one.source for name, one in known.items()}, seed=seed)
     inputs = [*coded_files(codes), *([key] if key else []), *(transcripts or [])]
     page = _page(found, _coded_texts(sessions, known, texts))
-    with ExitStack() as stack:
-        stream, details = stack.enter_context(
-            stamped(output, inputs=inputs, packages=["numpy", "scipy"], overwrite=overwrite)
-        )
-        for path, text in zip(beside, (_long(found), page), strict=True):
-            stack.enter_context(files.whole(path, overwrite=overwrite)).write(text)
-        stream.write(jsonl.dumped(found.as_json(), indent=1) + "\n")
+    numbers = jsonl.dumped(found.as_json(), indent=1) + "\n"
+    with stamped_set(inputs=inputs, packages=["numpy", "scipy"]) as (outputs, details):
+        for path, text in zip((output, *beside), (numbers, _long(found), page), strict=True):
+            outputs.text(path, overwrite=overwrite).write(text)
         counts = {"sessions": len(found.sessions), "partial_left_out": found.partial}
         details.update(counts=counts, seed=seed)
     print(page)

@@ -47,7 +47,7 @@ def report(
     from eval.report.page import rendered, tables_page
     from eval.report.words import words
     from eval.runs import read_run
-    from mi_llm.stamp import stamped
+    from mi_llm.stamp import stamped_set
 
     words(language)
     runs = runs or []
@@ -58,18 +58,18 @@ def report(
     found = [read_run(folder) for folder in runs]
     more = [section for path in with_ or [] for section in sections(path)]
     inputs = [path for run in found for path in run.files] + list(with_ or [])
-    with stamped(output, inputs=inputs, packages=["matplotlib", "jinja2"], overwrite=overwrite) as (
-        stream,
-        details,
-    ):
+    with stamped_set(inputs=inputs, packages=["matplotlib", "jinja2"]) as (outputs, details):
+        stream = outputs.text(output, overwrite=overwrite)
         whole = content(found) if found else None
         stream.write(
             rendered(whole, language=language, more=more)
             if whole
             else tables_page(more, language=language)
         )
+        if assets and whole:
+            folder = outputs.folder(assets, overwrite=overwrite)
+            names = write_assets(whole, drawn(whole, words(language)), folder)
         details.update(counts={"runs": len(found)}, language=language)
     print(f"{output}: {len(found)} runs, {len(more)} further tables")
     if assets and whole:
-        names = write_assets(whole, drawn(whole, words(language)), assets, overwrite=overwrite)
         print(f"{assets}: {len(names)} files, {', '.join(names)}")

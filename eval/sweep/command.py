@@ -95,16 +95,15 @@ def _write(
     from eval.scores_file import SCORES
     from eval.sweep.curves import sweep_figure
     from eval.sweep.sweep import training_loss
-    from mi_llm import files, jsonl
-    from mi_llm.stamp import stamped
+    from mi_llm import jsonl
+    from mi_llm.stamp import stamped_set
 
     figure = folder / "sweep.svg"
-    with files.whole(figure, overwrite=True) as stream:
-        stream.write(sweep_figure(result, training_loss(folder)) + "\n")
     inputs = [work.recipe.path, work.rows, *(point.folder / SCORES for point in result.points)]
-    with stamped(
-        folder / "sweep.json", inputs=inputs, packages=["matplotlib", "numpy"], overwrite=True
-    ) as (stream, details):
+    with stamped_set(inputs=inputs, packages=["matplotlib", "numpy"]) as (outputs, details):
+        stream = outputs.text(folder / "sweep.json", overwrite=True)
+        drawn = sweep_figure(result, training_loss(folder))
+        outputs.text(figure, overwrite=True).write(f"{drawn}\n")
         facts = result.as_json() | {
             "left_out": {str(one.folder): one.fault for one in left_out},
             "failed": failed,

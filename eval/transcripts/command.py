@@ -121,13 +121,12 @@ def _publish(
 ) -> None:
     """Write the transcripts, the file of those set aside, and the stamp."""
     from mi_llm.dialogue import dialogue_lines
-    from mi_llm.stamp import stamped
+    from mi_llm.stamp import stamped_set
 
     kept, aside = _sorted_out(results)
     packages = ["openpyxl", *(["openai"] if translator else [])]
-    opened = stamped(output, inputs=paths, packages=packages, overwrite=overwrite)
-    with opened as (stream, details):
-        stream.writelines(dialogue_lines(kept))
+    with stamped_set(inputs=paths, packages=packages) as (outputs, details):
+        outputs.text(output, overwrite=overwrite).writelines(dialogue_lines(kept))
         details.update(
             counts={
                 "read": len(collection.transcripts),
@@ -143,8 +142,8 @@ def _publish(
         )
         if translator:
             details.update(translator.as_stamp())
-            with files.whole(_aside_path(output), overwrite=True) as beside:
-                beside.writelines(one.line() for one in aside)
+            beside = outputs.text(_aside_path(output), overwrite=True)
+            beside.writelines(one.line() for one in aside)
 
 
 def _close(

@@ -273,5 +273,5 @@ def test_an_output_that_exists_and_a_bad_last_line_are_found_before_anything_is_
         bad = run(server, "transcribe", source, "-o", out)
         assert server.received == []
     assert (there.returncode, bad.returncode) == (2, 2)
-    assert "exists; add --overwrite" in there.stderr
+    assert "is read by this command" in there.stderr
     assert f"{source}:3: a/9: has no turns" in bad.stderr

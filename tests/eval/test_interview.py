@@ -430,7 +430,7 @@ def test_what_a_user_gets_wrong_is_told_in_one_line(run, ten, tmp_path):
             "model 'tuned' is not served at": words(ten, tmp_path / "o", url, *TWO),
             "is named twice": words(ten, tmp_path / "o", url, "--models", "a", "--models", "a"),
             "full: exists; add --overwrite": words(ten, full, url, *TWO),
-            "ten.jsonl/o.ledger": words(ten, ten / "o", url, "--models", CLIENT),
+            "ten.jsonl/o: cannot be written": words(ten, ten / "o", url, "--models", CLIENT),
             "--reply-extra '3': expected a JSON object": words(
                 ten, tmp_path / "o", url, *TWO, "--reply-extra", 3
             ),

@@ -87,7 +87,7 @@ def test_an_output_that_exists_a_file_named_twice_and_a_bad_line_are_told_in_one
         stream.write('{"id": "a/9", "turns": []}\n')
     bad = run("sessions", path, "-o", out)
     assert (there.returncode, twice.returncode, bad.returncode) == (2, 2, 2)
-    assert there.stderr == f"{path}: exists; add --overwrite to replace it\n"
+    assert there.stderr == f"{path}: is read by this command; give the output another name\n"
     assert twice.stderr == f"{path}: is named twice\n"
     assert bad.stderr == f"{path}:3: a/9: has no turns\n"
     assert not out.exists()
