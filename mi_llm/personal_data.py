@@ -1,7 +1,9 @@
 """Personal data in Chinese text: found by form, and masked before anything leaves the machine.
 
-Found: telephone numbers, e-mail addresses, resident identity card and passport numbers, bank cards
-and account numbers, QQ numbers, WeChat ids, and street addresses down to a house number. Not found:
+Found: telephone numbers, e-mail addresses, resident identity card and passport numbers, numbers of
+students and patients, bank cards and accounts, QQ numbers, WeChat ids and names on other services,
+plates, numbers of meetings, and street addresses down to a house number. They are found as people
+write them: digits apart or in Chinese, signs in words, services under their nicknames. Not found:
 names, schools and employers, which have no form of their own; a person has to look for those.
 
 Help stays: short numbers (110, 120, 12356), 400 and 800 numbers and the lines in `HELP_LINES`.
@@ -13,6 +15,7 @@ Help stays: short numbers (110, 120, 12356), 400 and 800 numbers and the lines i
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +34,8 @@ class Kind(StrEnum):
     PASSPORT = "passport"
     ACCOUNT = "account"
     PHONE = "phone"
+    PLATE = "plate"
+    MEETING = "meeting"
     QQ = "qq"
     WECHAT = "wechat"
     ADDRESS = "address"
@@ -42,6 +47,8 @@ MARKS = {
     Kind.PASSPORT: "【护照号】",
     Kind.ACCOUNT: "【账号】",
     Kind.PHONE: "【电话】",
+    Kind.PLATE: "【车牌号】",
+    Kind.MEETING: "【会议号】",
     Kind.QQ: "【QQ号】",
     Kind.WECHAT: "【微信号】",
     Kind.ADDRESS: "【地址】",
@@ -83,12 +90,21 @@ def find(text: str) -> list[Found]:
     plain = text.translate(_HALF_WIDTH)
     found: list[Found] = []
     for rule in _RULES:
-        for match in rule.pattern.finditer(plain):
-            start, end = match.span("it")
-            apart = all(end <= other.start or other.end <= start for other in found)
-            if apart and rule.holds(match["it"]):
-                found.append(Found(rule.kind, start, end))
+        _add(found, rule, plain)
+    digits = plain.translate(_DIGITS)  # last: "13912345678一定接" must end before the 一
+    if digits != plain:
+        for rule in _RULES:
+            if rule.spoken:
+                _add(found, rule, digits)
     return sorted(found, key=lambda one: one.start)
+
+
+def _add(found: list[Found], rule: _Rule, text: str) -> None:
+    for match in rule.pattern.finditer(text):
+        start, end = match.span("it")
+        apart = all(end <= other.start or other.end <= start for other in found)
+        if apart and rule.holds(match):
+            found.append(Found(rule.kind, start, end))
 
 
 def check_character(first_17: str) -> str:
@@ -104,17 +120,18 @@ def check_character(first_17: str) -> str:
     return "10X98765432"[total % 11]
 
 
-def _is_identity(number: str) -> bool:
-    """Whether 18 characters hold a real birth date or the right check character, 15 the former.
+def _is_identity(match: re.Match[str]) -> bool:
+    """Whether it is an identity number: 18 characters, 15 as before 1999, or the first 14.
 
-    Either is enough: a mistyped number still leads to the person.
+    Either a birth date or the right check character is enough: a mistyped number still leads to the
+    person. One in groups needs the date: eighteen scores in a row may well have the character.
     """
-    number = _bare(number).upper()
+    number = _bare(match["it"]).upper()
     if len(number) == 15:
         return _is_region(number) and _is_date("19" + number[6:12])
-    return check_character(number[:17]) == number[17] or (
-        _is_region(number) and _is_date(number[6:14])
-    )
+    dated = _is_region(number) and _is_date(number[6:14])
+    whole = len(match["it"]) == 18 or match["it"].count(" ") in (1, 2)
+    return dated or (len(number) == 18 and whole and check_character(number[:17]) == number[17])
 
 
 def _is_region(number: str) -> bool:
@@ -130,46 +147,125 @@ def _is_date(digits: str) -> bool:
         return False
 
 
-def _passes_luhn(number: str) -> bool:
-    """Whether a card number's last digit is right, ISO/IEC 7812-1 (Luhn)."""
-    digits = [int(digit) for digit in reversed(_bare(number))]
+def _is_card(match: re.Match[str]) -> bool:
+    """Whether it is a card: written in one, of UnionPay (62), named, or by its check digit.
+
+    ISO/IEC 7812-1 (Luhn): every second digit from the right doubled, the sum a multiple of ten.
+    """
+    number = _bare(match["it"])
+    digits = [int(digit) for digit in reversed(number)]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]
-    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
+    checked = (sum(digits[::2]) + sum(doubled)) % 10 == 0
+    before = match.string[max(0, match.start("it") - 10) : match.start("it")]
+    if _PARCEL.search(before):
+        return False
+    return checked or match["it"] == number or number.startswith("62") or "卡" in before
 
 
-def _is_private_line(number: str) -> bool:
-    return re.sub(r"\D", "", number) not in HELP_LINES
+def _is_mobile(match: re.Match[str]) -> bool:
+    """Whether eleven digits in pieces are a telephone number, and no scores or amounts.
+
+    In the groups that people say them in; in other groups behind a word that announces a number.
+    Eleven single digits are answers to a scale unless they are of more kinds than it has.
+    """
+    before = match.string[max(0, match.start("it") - 12) : match.start("it")]
+    if _ANNOUNCED.search(before):
+        return True
+    groups = re.findall(r"[^\W_]+", match["it"])
+    if all(len(group) == 1 for group in groups):
+        return len(set(groups)) > 5 and not re.search(r"[.,、]", match["it"])
+    written = match["it"].replace("、", ",")
+    amounts = written.isascii() and "," in written  # in Chinese digits nobody lists amounts so
+    return [len(group) for group in groups] in _GROUPS and not amounts
+
+
+def _is_private_line(match: re.Match[str]) -> bool:
+    return re.sub(r"\D", "", match["it"]) not in HELP_LINES
 
 
 def _bare(number: str) -> str:
-    return number.replace(" ", "").replace("-", "")
+    return re.sub(r"[^0-9A-Za-z]", "", number)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A form of personal data; the group `it` of the pattern is what gets masked."""
+    """A form of personal data.
+
+    Attributes:
+        kind: What it is.
+        pattern: Its form; the group `it` is what gets masked.
+        holds: What else must be true.
+        spoken: Whether its digits may be Chinese ones, or circled, raised and so on.
+    """
 
     kind: Kind
     pattern: re.Pattern[str]
-    holds: Callable[[str], bool] = bool
+    holds: Callable[[re.Match[str]], bool] = bool
+    spoken: bool = False
 
 
 # One character for one, so that places in the changed text are places in the text.
 _HALF_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
-    ord(odd): plain for odd, plain in zip("\u3000\xa0—–‐‑−", "  -----", strict=True)
+    ord(odd): plain for odd, plain in zip("\u3000\xa0—–‐‑−。", "  -----.", strict=True)
+}
+# Digits in any other dress: Chinese, formal, circled, raised, bold.
+_DIGITS = {
+    code: str(int(digit))
+    for code in (*range(0x2070, 0x2090), *range(0x2460, 0x2800), *range(0x1D7CE, 0x1D800))
+    if (digit := unicodedata.digit(chr(code), None)) is not None
+} | {
+    ord(odd): str(place)
+    for row in ("零一二三四五六七八九", "〇壹贰叁肆伍陆柒捌玖", "○幺")
+    for place, odd in enumerate(row)
 }
 
-# Between groups of digits as people write them.
+# Between groups of digits as people write them, and between single ones.
 _GAP = r"[ -]{0,3}"
+_APART = r"[ \-.·•,、/_*~\u200b-\u200d\ufe0f\u20e3]{0,3}"
+_GROUPS = ([11], [3, 4, 4], [4, 3, 4], [3, 3, 5], [3, 8], [7, 4], [4, 4, 3], [3, 3, 3, 2])
+_ANNOUNCED = re.compile(
+    r"(?:号|手机|电话|联系|[打拨](?!分)|短信|tel|phone|call)[^\d.!?\n]{0,6}$", re.I
+)
+_PARCEL = re.compile(r"(?:单号|订单|快递|运单|流水|编号)[^\d]{0,4}$")
+_IS = r"[是为叫就: ]{0,4}"
+_NUMBERED = r"(?:号码?|id|uid|账号|帐号|用户名|昵称|名)"
+# An id on some service: letters and digits, or letters where they were announced, or many digits
+# that count nothing.
+_UNIT = r"(?! ?[多个余人条次块元步名位粉斤岁年月天万千百kKwW%])"
+_ID = r"@?[A-Z_](?:[\w-]|\.(?=\w)){3,29}"
+_MIXED = rf"(?=@?[\w.-]*\d){_ID}"
+_LONG = rf"\d(?:[ -]?\d){{5,11}}(?!\d){_UNIT}"
+
 # A character that can stand in a place name; the others begin a name's sentence ("我住在...").
 _NAME = r"[^\W0-9A-Za-z_在到住是去于的了我你他她您]"
 _NUMBER = r"[0-9一二三四五六七八九十百零〇]{1,5}(?:[-之][0-9]{1,4})?"
 # Roads that are no names ("马路", "走路"), so that a date after them is no house number.
-_ROAD = r"(?:(?<![走条这那上马网思出半弯公铁])路|大街|街道?|大道|巷|弄|胡同)"
-_ROOM = rf"(?:{_NUMBER}(?:号楼|栋|幢|座|单元|室|层|楼|号(?!线)))"
+_ROAD = (
+    r"(?:(?<![走条这那上马网思出半弯公铁])路|大街|街道?|大道|巷|弄|胡同)"
+    r"(?:[东西南北中]?[一二三四五六七八九十]段)?"
+)
+_ROOM = rf"(?:{_NUMBER}(?:号院|号楼|栋|幢|座|单元|室|层|楼|号(?!线))|(?<=[栋幢座元楼])\d{{3,4}})"
 _DISTRICTS = rf"(?:{_NAME}{{2,8}}?(?:省|自治区))?(?:{_NAME}{{2,7}}?(?:市|自治州|盟))?"
 
-_WECHAT = r"(?:微信|薇信|威信|v信|(?<![A-Za-z])(?:wechat|weixin|wx|vx))"
+_WECHAT = (
+    r"(?:[微威薇徽围维][信❤♥x]\ufe0f?|v信|绿泡泡?|绿信|绿色软件|[加➕] ?我?(?:卫星|🛰|个?[微威薇])"
+    r"|(?<![A-Za-z])(?:wechat|wei ?xin|wx|vx))"
+)
+_PLUS_V = r"(?:(?<![A-Za-z\d])[+➕]|加) ?我?v(?![A-Za-z]{1,3}\b)"
+_QQ = r"(?:(?<![A-Za-z])QQ|扣扣|叩叩|企鹅|球球|丘丘|秋秋)"
+_SERVICE = (
+    r"(?:抖音|快手|小?红[书薯]|微博|围脖|[b哔]站|哔哩哔哩|知乎|豆瓣|贴吧|邮箱|钉钉|飞书|企业微信|陌陌|探探|支付宝"
+    r"|推特|脸书|电报|(?<![A-Za-z])(?:bilibili|weibo|xhs|telegram|whats ?app|skype|facebook"
+    r"|instagram|twitter|soul|line|steam|tg|ins|dy)(?![A-Za-z]))"
+)
+_AT = r"(?:@|#|艾特|圈a|[(\[{<] ?(?:at|a|艾特) ?[)\]}>])"
+_DOT_WORD = r"(?:点|[(\[{<] ?(?:dot|点) ?[)\]}>]|(?<= )dot(?= ))"
+_MAIL = r"(?:126|163|139|189|qq|foxmail|gmail|outlook|hotmail|sina|sohu|yeah|icloud|yahoo|aliyun)"
+_TLD = r"(?:com|cn|net|org|edu|gov|hk|tw|me|io|cc|uk|jp)"
+_PROVINCE = "京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼"
+_PAPER = (
+    r"(?:学|学籍|考|准考证|工|警|病历|住院|门诊|就诊卡?|病案|档案|社保卡?|医保卡?|驾驶证|驾照)号码?"
+)
 
 _RULES = (
     _Rule(
@@ -179,12 +275,42 @@ _RULES = (
         ),
     ),
     _Rule(
+        Kind.EMAIL,
+        re.compile(
+            rf"(?<![\w.%+-])(?P<it>[\w.%+-]{{3,}} ?"
+            rf"(?:{_AT} ?(?:[A-Z0-9-]+ ?(?:\.|{_DOT_WORD}) ?){{1,3}}"
+            rf"|(?<= )at (?:[A-Z0-9-]+ ?{_DOT_WORD} ?|{_MAIL} ?\. ?)){_TLD})(?![A-Z0-9])",
+            re.I | re.A,
+        ),
+    ),
+    _Rule(
         Kind.IDENTITY,
         re.compile(
-            rf"(?<!\d)(?P<it>\d{{6}}{_GAP}\d{{8}}{_GAP}\d{{3}}[\dXx]|\d{{15}})(?![\dA-Za-z])", re.A
+            rf"(?<![\dA-Za-z])(?<!\d[.])(?P<it>\d(?:{_APART}\d){{16}}{_APART}[\dXx]"
+            rf"|\d{{14,15}})(?![\dA-Za-z])",
+            re.A,
         ),
         _is_identity,
+        spoken=True,
     ),
+    _Rule(
+        Kind.IDENTITY,
+        re.compile(
+            rf"(?:身份证|证件)(?:号码?)?{_IS}"
+            r"(?P<it>\d(?:[ \-.]{0,2}\d){13,16}[ \-.]{0,2}[\dX])(?![\dA-Z])",
+            re.I | re.A,
+        ),
+    ),
+    _Rule(
+        Kind.IDENTITY, re.compile(rf"{_PAPER}{_IS}(?P<it>[A-Z]{{0,4}}-?\d{{4,20}})", re.I | re.A)
+    ),
+    _Rule(
+        Kind.ACCOUNT,
+        re.compile(
+            rf"(?:尾号|[证卡]号?码?的?[后末].位){_IS}(?P<it>\d{{3,5}}[\dX])(?![\dA-Z])", re.I | re.A
+        ),
+    ),
+    _Rule(Kind.IDENTITY, re.compile(r"(?P<it>[军兵士文武海空][字]第? ?\d{5,9}号?)", re.A)),
     # Ordinary (E, G), official (P, S), diplomatic (D), Hong Kong and Macao (H, K, M); travel to
     # Hong Kong and Macao (C).
     _Rule(
@@ -195,49 +321,139 @@ _RULES = (
             re.A,
         ),
     ),
-    # Cards begin with 3 to 6 (9: for use within a country), so lists of years are none.
     _Rule(
-        Kind.ACCOUNT,
-        re.compile(r"(?<!\d)(?P<it>[3-69]\d{3}(?:[ -]?\d){12,15})(?!\d)", re.A),
-        _passes_luhn,
+        Kind.PASSPORT,
+        re.compile(
+            rf"(?:护照|通行证|台胞证|回乡证)(?:号码?)?{_IS}"
+            r"(?P<it>[A-Z]{0,2}(?: ?\d){7,10})(?!\d)",
+            re.I | re.A,
+        ),
+    ),
+    _Rule(
+        Kind.PLATE,
+        re.compile(
+            rf"(?P<it>[{_PROVINCE}] ?[A-HJ-Z][ ·•.-]{{0,2}}(?=[A-Z]{{0,4}}\d)[A-HJ-NP-Z0-9]{{4,5}}"
+            r"[A-HJ-NP-Z0-9挂学警港澳])(?![A-Z0-9])",
+            re.I | re.A,
+        ),
+    ),
+    _Rule(
+        Kind.MEETING,
+        re.compile(
+            r"(?:会议|zoom|meeting)(?:号码?|id| ?id)?[是为: ]{0,3}"
+            r"(?P<it>\d{3}[ -]?\d{3,4}[ -]?\d{3,4})(?!\d)",
+            re.I | re.A,
+        ),
     ),
     _Rule(
         Kind.ACCOUNT,
-        re.compile(r"(?:卡号|账号|帐号|账户|帐户)[是为: ]{0,3}(?P<it>\d(?:[ -]?\d){5,24})", re.A),
+        re.compile(
+            r"(?:密码|口令|入会码)[是为: ]{0,3}(?P<it>(?=[A-Z]*\d)[A-Z\d]{4,20})", re.I | re.A
+        ),
     ),
     # A mobile number, in digits or spelled out.
     _Rule(
         Kind.PHONE,
         re.compile(
-            rf"(?<!\d)(?P<it>(?:\+|00)?(?:86{_GAP})?1[3-9]\d"
+            rf"(?<!\d)(?P<it>(?:\+|00)?(?:86\)?{_GAP})?1[3-9]\d"
             rf"(?:{_GAP}\d{{4}}{_GAP}\d{{4}}|{_GAP}\d{{3}}{_GAP}\d{{5}}|\d{_GAP}\d{{3}}{_GAP}\d{{4}}))"
             r"(?!\d)",
             re.A,
         ),
+        spoken=True,
     ),
-    _Rule(
-        Kind.PHONE,
-        re.compile(r"(?P<it>[一幺][三四五六七八九][零〇一幺二三四五六七八九]{9})"),
-    ),
-    # A landline with its area code; without one only where the text says that it is a telephone.
     _Rule(
         Kind.PHONE,
         re.compile(
-            r"(?<!\d)(?P<it>(?:\+86[ -]?)?\(?0(?:10|2[0-57-9]|[3-9]\d{2})\)?[ -]?"
-            r"\d{3,4}[ -]?\d{4})(?!\d)",
-            re.A,
+            rf"(?<![\d零〇一二三四五六七八九点])(?P<it>[一幺]{_APART}[三四五六七八九]"
+            rf"(?:{_APART}[零〇一幺二三四五六七八九]){{9}})(?![零〇一幺二三四五六七八九]{{2}})"
         ),
-        _is_private_line,
+        _is_mobile,
     ),
     _Rule(
         Kind.PHONE,
-        re.compile(r"(?:电话|座机|手机|传真)号?码?[是为: ]{0,3}(?P<it>[2-8]\d{6,7})(?!\d)", re.A),
+        re.compile(
+            rf"(?<!\d)(?<!\d[ .,、/点-])(?P<it>1{_APART}[3-9](?:{_APART}\d){{9}})"
+            r"(?!\d)(?![.,、/-]?\d)",
+            re.A,
+        ),
+        _is_mobile,
+        spoken=True,
+    ),
+    _Rule(
+        Kind.PHONE,
+        re.compile(
+            r"(?:号|手机|电话|前三位|前面)[^\d\n.]{0,6}(?P<it>1[3-9]\d"
+            r"(?:(?![次个元块分天年月斤条人])[^\d\n【】]){1,8}\d{4}[ -]?\d{4})(?!\d)",
+            re.A,
+        ),
+    ),
+    # Abroad; then a landline with its area code; without one only where the text says that it is a
+    # telephone.
+    _Rule(
+        Kind.PHONE,
+        re.compile(
+            r"(?<!\d)(?P<it>(?:\+|00)(?!86)[1-9]\d{0,2}(?:[ .()-]{0,2}\d){6,12}"
+            r"|\(\d{3}\) ?\d{3}-\d{4})(?!\d)",
+            re.A,
+        ),
+    ),
+    _Rule(
+        Kind.PHONE,
+        re.compile(
+            r"(?<!\d)(?<!\d[.])(?P<it>(?:\+86[ -]?)?\(?0(?:10|2[0-57-9]|[3-9]\d{2})\)?[ -]{0,2}"
+            r"\d{3,4}[ -]?\d{4}(?:(?: ?转(?:分机)? ?|-)\d{1,6})?)(?!\d)",
+            re.A,
+        ),
         _is_private_line,
+        spoken=True,
+    ),
+    _Rule(
+        Kind.PHONE,
+        re.compile(
+            r"(?:电话|座机|固话|手机|传真)号?码?[是为: ,]{0,3}"
+            rf"(?P<it>[2-8]\d{{2,3}}[ -]?\d{{4}})(?!\d){_UNIT}",
+            re.A,
+        ),
+        _is_private_line,
+        spoken=True,
+    ),
+    # Cards begin with 3 to 6 (9: for use within a country), so lists of years are none.
+    _Rule(
+        Kind.ACCOUNT,
+        re.compile(r"(?<!\d)(?<!\d[.])(?P<it>[3-69]\d{3}(?:[ -]?\d){12,15})(?!\d)", re.A),
+        _is_card,
+        spoken=True,
+    ),
+    _Rule(
+        Kind.ACCOUNT,
+        re.compile(
+            rf"(?:卡号|账号|帐号|账户|帐户|存折号){_IS}(?P<it>\d(?:[ -]?\d){{5,24}})(?!\d){_UNIT}",
+            re.A,
+        ),
+        spoken=True,
     ),
     _Rule(
         Kind.QQ,
         re.compile(
-            r"(?:(?<![A-Za-z])QQ|扣扣)(?:号码?|群号?)?[是为: ]{0,3}(?P<it>[1-9]\d{4,11})(?!\d)",
+            rf"{_QQ}(?:号码?|群号?)?{_IS}"
+            rf"(?P<it>[1-9]\d{{4,11}}|[1-9]\d(?:[ -]?\d){{4,9}})(?!\d){_UNIT}",
+            re.I | re.A,
+        ),
+        spoken=True,
+    ),
+    _Rule(
+        Kind.QQ,
+        re.compile(
+            rf"(?:(?<![A-Za-z])Q ?(?::|号|(?=\d{{8}}))|扣(?=\d{{8}})|群号?码?){_IS}"
+            rf"(?P<it>[1-9]\d(?:[ -]?\d){{4,9}})(?!\d){_UNIT}",
+            re.I | re.A,
+        ),
+    ),
+    _Rule(
+        Kind.WECHAT,
+        re.compile(
+            rf"{_PLUS_V}(?:[:信 ]{{1,3}}(?=[A-Z_\d])|(?=[A-Z_-]*\d))(?P<it>[\w-]{{6,20}})",
             re.I | re.A,
         ),
     ),
@@ -259,11 +475,19 @@ _RULES = (
             rf"{_WECHAT}[ ,]{{0,2}}(?P<it>(?=[A-Z]{{0,18}}[\d_-])[A-Z_][\w-]{{5,19}})", re.I | re.A
         ),
     ),
+    _Rule(
+        Kind.ACCOUNT,
+        re.compile(
+            rf"{_SERVICE} ?(?:{_NUMBERED}|[是为叫:]){_IS}(?P<it>{_ID}|{_LONG})", re.I | re.A
+        ),
+    ),
+    _Rule(Kind.ACCOUNT, re.compile(rf"{_SERVICE}[ ,]?(?:搜索?|找)?(?P<it>{_MIXED})", re.I | re.A)),
+    _Rule(Kind.ACCOUNT, re.compile(rf"{_SERVICE}[^@\n]{{0,4}}(?P<it>@\w{{2,20}})", re.I)),
     # A road and a house number; a housing estate and a building; or districts down to the road.
     _Rule(
         Kind.ADDRESS,
         re.compile(
-            rf"(?P<it>{_DISTRICTS}(?:{_NAME}{{1,8}}?{_ROAD} ?{_NUMBER} ?号(?!线)"
+            rf"(?P<it>{_DISTRICTS}(?:{_NAME}{{1,8}}?{_ROAD} ?{_NUMBER} ?号(?!线)院?"
             rf"|{_NAME}{{1,8}}?(?:小区|花园|公寓|家园|苑|新村) ?{_ROOM}"
             rf"|{_NAME}{{1,7}}市{_NAME}{{1,6}}?[区县]{_NAME}{{1,6}}?{_ROAD}){_ROOM}{{0,4}})"
         ),
