@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from mi_llm.dialogue import Turn
 from mi_llm.door.endpoint import named
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from mi_llm.door.endpoint import Endpoint
 
 PromptAs = Literal["instruction", "system"]
-
-_NO_LIST = {404, 405, 501}  # what servers without a list of models say
-_SECONDS = 10.0  # to wait for the list
-_LISTED = 10  # names told
 
 
 def counselors(models: Sequence[str], endpoint: Endpoint) -> dict[str, Endpoint]:
@@ -64,48 +60,6 @@ def classifier(model: str, endpoint: Endpoint) -> Endpoint | None:
     return named("--classifier", model, asked).masked_elsewhere()
 
 
-def require_served(endpoint: Endpoint) -> None:
-    """Make sure that a server is there and has the model, before anything long is begun.
-
-    A server that keeps no list of its models passes; Azure, which lists no deployments, is not
-    asked.
-
-    Raises:
-        InputError: If it cannot be reached, refuses the key, or lists other models only.
-    """
-    import httpx2
-
-    from mi_llm.door.endpoint import AZURE_HOSTS, api_key
-
-    if endpoint.host.endswith(AZURE_HOSTS):
-        return
-    headers = {"Authorization": f"Bearer {api_key(endpoint.host)}"}
-    try:
-        with httpx2.Client(trust_env=endpoint.host != "loopback", timeout=_SECONDS) as client:
-            response = client.get(f"{endpoint.base_url.rstrip('/')}/models", headers=headers)
-    except httpx2.HTTPError as error:
-        reason = " ".join(str(error).split()).lower() or type(error).__name__
-        raise InputError(
-            f"{endpoint.base_url}: no server answers for model {endpoint.model!r} ({reason})"
-        ) from None
-    if response.status_code in {401, 403}:
-        raise InputError(f"{endpoint.base_url} refuses the key; set MI_LLM_API_KEY")
-    if response.status_code in _NO_LIST:
-        return
-    if not response.is_success:
-        raise InputError(
-            f"{endpoint.base_url}: the server answers HTTP {response.status_code}; "
-            "is it still starting?"
-        )
-    names = _names(response)
-    if names is not None and endpoint.model not in names:
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        raise InputError(
-            f"model {endpoint.model!r} is not served at {endpoint.base_url}; "
-            f"there are: {', '.join(names[:_LISTED]) or 'none'}{more}"
-        )
-
-
 def messages(turns: Sequence[Turn], prompt_text: str, prompt_as: PromptAs) -> tuple[Message, ...]:
     """A conversation as the counselor's model sees it, as in training (`eval.predict.messages`).
 
@@ -127,11 +81,3 @@ def messages(turns: Sequence[Turn], prompt_text: str, prompt_as: PromptAs) -> tu
         return ({"role": "system", "content": prompt_text}, *made)
     made[-1] = {"role": "user", "content": f"{prompt_text}\n{said[-1].content}"}
     return tuple(made)
-
-
-def _names(response: Any) -> list[str] | None:
-    """The names in a list of models; None if it is not one."""
-    try:
-        return sorted(str(one["id"]) for one in response.json()["data"])
-    except (ValueError, KeyError, TypeError):
-        return None

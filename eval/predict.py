@@ -2,7 +2,8 @@
 
     rows.json -> messages -> asked dialogue by dialogue -> generated_predictions.jsonl, in row order
 
-A model's blank or cut-off reply is its reply. It is kept, counted and scored like any other.
+A model's blank or cut-off reply is its reply. It is kept, counted and scored like any other. What
+it thought before is none of it, and a thought alone is an empty reply.
 """
 
 from __future__ import annotations
@@ -106,9 +107,16 @@ class Replies:
         return [
             number
             for number, result in enumerate(self.results)
-            if isinstance(result, Answer)
-            and result.finish_reason == "length"
-            and (result.tokens_out is None or result.tokens_out >= self.limit)
+            if isinstance(result, Answer) and result.cut_off and not self._ended_sooner(result)
+        ]
+
+    @property
+    def thoughts(self) -> list[int]:
+        """The rows whose reply came with a thought, from 0."""
+        return [
+            number
+            for number, result in enumerate(self.results)
+            if isinstance(result, Answer) and result.thought
         ]
 
     @property
@@ -120,6 +128,7 @@ class Replies:
             "empty": len(self.empty),
             "cut_off": len(self.cut_off),
             "refused": len(self.refused),
+            "thoughts": len(self.thoughts),
         }
 
     def summary(self) -> str:
@@ -128,9 +137,14 @@ class Replies:
             "empty": self.empty,
             f"cut off at {self.limit} tokens": self.cut_off,
             "refused by the service and written as empty": self.refused,
+            "with a thought alone": sorted({*self.empty} & {*self.thoughts}),
         }
         parts = [f"{len(rows):,} {kind}" for kind, rows in kinds.items() if rows]
         return f"{len(self.results):,} rows: {', '.join(parts) or 'none empty, none cut off'}"
+
+    def _ended_sooner(self, result: Answer) -> bool:
+        shorter = result.tokens_out is not None and result.tokens_out < self.limit
+        return result.finish_reason == "length" and shorter and bool(result.text.strip())
 
     def lines(self, template: str | None) -> Iterator[str]:
         """The lines of generated_predictions.jsonl, in row order.

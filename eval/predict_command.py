@@ -68,6 +68,7 @@ def predict(
             requests, endpoint, ledger, progress=True, again=asking.again, tally=tally
         ),
     )
+    endpoint.notes.reasons.clear()  # told below, by row
     _refuse_gaps(output, found)
     require_unchanged(rows, wanted)
     job.write(

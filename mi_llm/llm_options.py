@@ -6,7 +6,8 @@ Keys are no options: they come from the environment (`mi_llm.door.endpoint.KEY_V
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -43,9 +44,15 @@ MaxCompletionTokens = Annotated[
     ),
 ]
 Extra = Annotated[
-    str, typer.Option(help="More of the request's body, as JSON: '{\"enable_thinking\": false}'.")
+    str,
+    typer.Option(
+        help="More of the request's body, as JSON; this switches thinking off: "
+        '\'{"chat_template_kwargs": {"enable_thinking": false}}\'.'
+    ),
 ]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait for an answer.")]
+Timeout = Annotated[
+    float, typer.Option(help="Seconds to wait for an answer; twice in vain ends the run.")
+]
 AllowHost = Annotated[
     list[str] | None,
     typer.Option(help="A host other than this machine that dialogues may go to; repeatable."),
@@ -111,8 +118,9 @@ def asks_a_model(
             if only_with and not _is_asked(only_with, values[only_with], said):
                 command(**values, asking=None)
                 return
-            with files.full_disk_stops():  # what was answered is in the ledger
-                command(**values, asking=asking_from(**said))
+            asking = asking_from(**said)
+            with files.full_disk_stops(), told_at_the_end(asking.endpoint):
+                command(**values, asking=asking)  # what was answered is in the ledger
 
         shown = [*(own[name] for name in own if name != "asking"), *options.values()]
         # What typer makes the options of; without annotations it looks nowhere else.
@@ -166,6 +174,16 @@ def asking_from(
         prices=read_prices(prices) if prices else None,
     )
     return Asking(endpoint, dry_run, again)
+
+
+@contextmanager
+def told_at_the_end(endpoint: Endpoint) -> Iterator[None]:
+    """Tell on standard error what a command's answers were like, however it ends."""
+    try:
+        yield
+    finally:
+        for line in endpoint.notes.lines():
+            typer.echo(line, err=True)
 
 
 def _is_asked(option: str, value: Any, said: Mapping[str, Any]) -> bool:

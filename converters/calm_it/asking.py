@@ -171,8 +171,8 @@ def room_for_turns(
 
 
 def cleaned(text: str) -> str:
-    """A turn without thoughts before it, a speaker's label, or marks around the whole of it."""
-    said = _LABEL.sub("", text.rpartition("</think>")[2].strip())
+    """A turn without a speaker's label, or marks around the whole of it."""
+    said = _LABEL.sub("", text.strip())
     if len(said) > 1 and said[0] + said[-1] in ("“”", '""', "「」"):
         said = said[1:-1] if not set(said[1:-1]) & {said[0], said[-1]} else said
     return said.encode("utf-8", "replace").decode().strip()

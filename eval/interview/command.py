@@ -71,6 +71,7 @@ def interview(
     """
     from eval import counselors as chosen
     from eval.interview.interview import Interviews
+    from mi_llm.door.reaching import require_served
 
     replying = replace(
         asking.endpoint,
@@ -93,7 +94,7 @@ def interview(
     files.refuse_existing_folder(output, overwrite=overwrite)
     looking = [study.classifier] if study.classifier else []
     for endpoint in (study.client, *study.counselors.values(), *looking):
-        chosen.require_served(endpoint)
+        require_served(endpoint)
     work = Interviews(study, output.with_name(f"{output.name}.ledger"), again=asking.again)
     held = _held(work)
     _publish(output, profiles, work, held, overwrite=overwrite)

@@ -225,7 +225,7 @@ class ModelCounselor:
     session: Session
 
     async def speak(self, turns: tuple[Turn, ...]) -> Said:
-        """Its reply as it comes; thoughts before `</think>` are not said.
+        """Its reply as it comes.
 
         Raises:
             Failed: If the reply is blank, or there is none.
@@ -239,10 +239,10 @@ class ModelCounselor:
         answer = await self.ask(request)
         if isinstance(answer, SetAside):
             raise Failed(f"counselor: {answer.reason}")
-        text = answer.text.rpartition("</think>")[2].strip()
+        text = answer.text.strip()
         if not text:
-            raise Failed("counselor: blank reply")
-        return Said(text, {"cut_off": True} if answer.finish_reason == "length" else {})
+            raise Failed(f"counselor: {'a thought without a' if answer.thought else 'blank'} reply")
+        return Said(text, {"cut_off": True} if answer.cut_off else {})
 
 
 def requests_at_most(sessions: Sequence[Session]) -> tuple[int, int, int]:

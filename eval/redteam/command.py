@@ -77,7 +77,7 @@ def redteam(
     looking = _served([classifier] if classifier else [], asked.endpoint)
     endpoints = _served(models or [], asked.endpoint)
     cases = read_cases()
-    with files.full_disk_stops():
+    with files.full_disk_stops(), options.told_at_the_end(asked.endpoint):
         seen = _verdicts(cases, looking, output, again=again)
         gate = [guarded(case, seen) for case in cases]
         _tell_gate(gate)
@@ -91,7 +91,8 @@ def redteam(
 
 
 def _served(models: Sequence[str], endpoint: Endpoint) -> dict[str, Endpoint]:
-    from eval.counselors import counselors, require_served
+    from eval.counselors import counselors
+    from mi_llm.door.reaching import require_served
 
     found = counselors(models, endpoint) if models else {}
     for one in found.values():
@@ -170,12 +171,14 @@ def _tell_models(found: Mapping[str, Sequence[Judged]]) -> None:
     if not found:
         return
     width = max(map(len, (*found, "model")))
-    print(f"{'model':<{width}}  prompts  harmful  must not  blank  safe where due  none given")
+    columns = "prompts  harmful  must not  blank  cut off  safe where due  none given"
+    print(f"{'model':<{width}}  {columns}")
     for name, rows in found.items():
         due = [one for one in rows if one.safe is not None]
         print(
             f"{name:<{width}}  {len(rows):>7}  {sum(bool(one.harmful) for one in rows):>7}"
             f"  {sum(bool(one.said) for one in rows):>8}  {sum(one.blank for one in rows):>5}"
+            f"  {sum(one.cut_off for one in rows):>7}"
             f"  {f'{sum(bool(one.safe) for one in due)} of {len(due)}':>14}"
             f"  {sum(bool(one.reason) for one in rows):>10}"
         )

@@ -79,11 +79,11 @@ def roleplay(
 
 def _serve(study: Study, output: Path, port: int, lang: Literal["zh", "en"]) -> None:
     """Begin or go on with a study, and serve its page until the process is told to end."""
-    from eval.counselors import require_served
     from eval.roleplay.assignments import codes
     from eval.roleplay.desk import Desk
     from eval.roleplay.folder import Folder
     from eval.roleplay.web import HOST, bound, serve
+    from mi_llm.door.reaching import require_served
 
     looking = [study.classifier] if study.classifier else []
     for endpoint in (*study.endpoints.values(), *looking):

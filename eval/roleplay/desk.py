@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from eval.counselors import messages
 from eval.roleplay.assignments import Cell, Play, drawn
 from eval.roleplay.folder import Folder
 from eval.roleplay.session import DECLINED, ENDINGS, Session, now
 from eval.roleplay.study import Study
-from mi_llm.door.streaming import NoReply, asked_once, streamed
+from mi_llm.door.streaming import NoReply, asked_once, replied
 from mi_llm.errors import InputError
 from mi_llm.llm import Answer, Endpoint, Request, SetAside
 from mi_llm.safety import Gate, Look, flags, intervention
@@ -27,7 +27,6 @@ from mi_llm.safety import Gate, Look, flags, intervention
 LONGEST_TURN = 8000  # characters; far beyond what anyone says, and within what models take
 CHOICES = tuple(choice for choice in ENDINGS if choice != DECLINED)
 _PLAYER = re.compile(r"[\w-]{1,30}")
-_SHOWN_EVERY = 0.1  # seconds between two looks at a reply on its way
 
 
 class Refused(Exception):  # noqa: N818 an answer to the player, not the program's error
@@ -46,23 +45,19 @@ class Refused(Exception):  # noqa: N818 an answer to the player, not the program
 class Pending:
     """A reply on its way; it comes to its end whether anybody watches or not.
 
+    Nothing of it is shown before it is whole: see `mi_llm.door.streaming`.
+
     Attributes:
-        text: What has come so far.
         failure: Why it did not come, by its name in words.yaml and the HTTP status.
     """
 
-    text: str = ""
     failure: tuple[str, int | None] | None = None
     task: asyncio.Task[None] | None = None
 
-    async def watch(self) -> AsyncIterator[str]:
-        """Yield what has come so far, as it grows, until it is all there or has failed."""
-        shown = None
-        while self.task and not self.task.done():
-            if self.text != shown:
-                shown = self.text
-                yield shown
-            await asyncio.wait({self.task}, timeout=_SHOWN_EVERY)
+    async def done(self) -> None:
+        """Wait until it is there or has failed."""
+        if self.task:
+            await asyncio.wait({self.task})
 
 
 def player_of(typed: str) -> str:
@@ -243,16 +238,21 @@ class Desk:
         endpoint = self.study.endpoints[self._folder.key[session.code]]
         asked = messages(session.turns, self.study.prompt, self.study.prompt_as)
         try:
-            async with aclosing(streamed(endpoint, asked)) as pieces:
-                async for piece in pieces:
-                    pending.text += piece
+            came = await replied(endpoint, asked)
         except NoReply as error:
             pending.failure = f"reply_{error.kind}", error.status
             self._report(f"session {session.id}: no reply: {error}")
             return self._folder.session(session.id).failed(error.kind, str(error))
-        text = pending.text.strip()
-        harms = [{"harm": str(one.kind), "phrase": one.phrase} for one in flags(text)]
-        return self._folder.session(session.id).answered(text, harms)
+        text = came.said.strip()
+        marks: list[dict[str, Any]] = [
+            {"harm": str(one.kind), "phrase": one.phrase} for one in flags(text)
+        ]
+        if came.ending == "cut off":
+            marks.append({"cut_off": True})
+            self._report(f"session {session.id}: the reply is {came.problem}; it is shown so")
+        if came.thought:
+            self._report(f"session {session.id}: a thought came with the reply and was left out")
+        return self._folder.session(session.id).answered(text, marks)
 
     async def _looked_at(self, session: Session, classifier: Endpoint) -> Session:
         """With the gate's words if it or a classifier finds danger; marked if that says nothing."""

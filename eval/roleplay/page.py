@@ -168,7 +168,7 @@ class Page:
         yield {**self._all(where, Notice("declined", bad=False)), **self._cleared()}
 
     async def send(self, text: str, where: Where) -> AsyncIterator[Updates]:
-        """Take what the client says, then show the reply as it comes."""
+        """Take what the client says, then show the reply when it is there."""
         session = self._desk.say(where["session"], where["player"], where["shown"], text or "")
         pending = self._desk.reply(session)
         yield {**self._all(where), self._parts.say: ""}
@@ -209,12 +209,11 @@ class Page:
     async def _followed(
         self, where: Where, session: Session, pending: Pending | None
     ) -> AsyncIterator[Updates]:
-        """The reply on its way as it grows, then the page with it, or with why there is none."""
+        """That a reply is on its way, then the page with it, or with why there is none."""
         if pending is None:
             return
-        words = Words(where["lang"])
-        async for text in pending.watch():
-            yield {self._parts.chat: seen.bubbles(session, words, text)}
+        yield {self._parts.chat: seen.bubbles(session, Words(where["lang"]), waiting=True)}
+        await pending.done()
         yield self._all(where, Notice(*pending.failure) if pending.failure else None)
 
     @property

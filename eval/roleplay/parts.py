@@ -130,7 +130,6 @@ def shown(parts: Parts, view: View, desk: Desk) -> Updates:
     """Everything as a view has it; only what is typed and not sent is left alone."""
     words, session = view.words, view.session
     busy = view.pending is not None
-    typed = view.pending.text if view.pending else None
     aside = seen.aside(view, desk)
     notice = view.notice.html(words) if view.notice and not session else ""
     return {
@@ -152,7 +151,8 @@ def shown(parts: Parts, view: View, desk: Desk) -> Updates:
         ),
         parts.talk_head: seen.talk_head(view, desk),
         parts.chat: gr.update(
-            value=seen.bubbles(session, words, typed), placeholder=words("empty_chat")
+            value=seen.bubbles(session, words, waiting=bool(view.pending)),
+            placeholder=words("empty_chat"),
         ),
         parts.aside: gr.update(value=aside, visible=bool(aside)),
         parts.try_again: gr.update(

@@ -133,10 +133,10 @@ class Session:
         marks = [{"turn": self.rounds + 1, "role": "client", "risk": risk} for risk in risks]
         return replace(self._with("client", text), flags=(*self.flags, *marks))
 
-    def answered(self, text: str, harms: list[_Record]) -> Session:
+    def answered(self, text: str, flags: list[_Record]) -> Session:
         """With the model's reply, and what it is flagged for."""
         self._require_waiting()
-        marks = [{"turn": self.rounds + 1, "role": "counselor", **harm} for harm in harms]
+        marks = [{"turn": self.rounds + 1, "role": "counselor", **flag} for flag in flags]
         return replace(self._with("counselor", text), flags=(*self.flags, *marks))
 
     def intervened(self, intervention: Intervention) -> Session:

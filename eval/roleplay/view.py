@@ -76,16 +76,16 @@ def seen(desk: Desk, language: Language, player: str, notice: Notice | None = No
     return View(language, player, session, pending, notice, desk.progress(player))
 
 
-def bubbles(session: Session | None, words: Words, typed: str | None = None) -> list[Any]:
-    """The chat: what was said, and what has come of a reply on its way (None if none is).
+def bubbles(session: Session | None, words: Words, *, waiting: bool = False) -> list[Any]:
+    """The chat: what was said, and whether a reply is on its way.
 
     Escaped: Gradio's chat takes texts for HTML even where it renders no Markdown.
     """
     roles = {"client": "user", "counselor": "assistant"}
     turns = session.turns if session else ()
     said = [{"role": roles[turn.role], "content": escape(turn.content)} for turn in turns]
-    if typed is not None:
-        said.append({"role": "assistant", "content": escape(typed.strip()) or words("typing")})
+    if waiting:
+        said.append({"role": "assistant", "content": words("typing")})
     return said
 
 

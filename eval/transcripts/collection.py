@@ -43,7 +43,8 @@ class Facts(TypedDict, total=False):
         session: The session's number or id.
         safety: What the safety gate said in the counselor's place: `turn` (the number of that
             volley, from 1), `risk`, `step`, `level`, `phrase`, `source`.
-        flags: What is to be looked at: `turn`, `role`, and `risk` or `harm` with `phrase`.
+        flags: What is to be looked at: `turn`, `role`, and `risk`, `harm` with `phrase`, or that it
+            is `cut_off`.
         original: The turns' texts before translation, same order.
         translation: `model` and `prompt` of the translation.
         irregular: Places in the source that look wrong, and why.

@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from mi_llm.door import examples, structured
+from mi_llm.door.answer import Outcome, outcome
 from mi_llm.door.ledger import Line, key_of
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ if TYPE_CHECKING:
     from mi_llm.door.endpoint import Endpoint
 
 ASKS = 3  # once, and at most twice more with what was wrong
-FILTERED = (
-    "content_filter",
-    "refusal",
-)  # finish reasons of a result that asking again won't change
 
 
 class Message(TypedDict):
@@ -62,12 +59,14 @@ class Answer:
 
     Attributes:
         id: The request's.
-        text: As it came.
+        text: What it says; thoughts are left out.
         value: What the schema made of it; None without a schema.
         tokens_in: Of the prompt; None if the server did not say.
         tokens_out: Of the answer; None if the server did not say.
         from_ledger: Whether it was there already.
         finish_reason: Why it ended, as the server gave it: `stop`, `length`.
+        cut_off: Whether it is not all of the answer; only with `Request.any_text`.
+        thought: Whether a thought came with it.
     """
 
     id: str
@@ -77,6 +76,8 @@ class Answer:
     tokens_out: int | None
     from_ledger: bool
     finish_reason: str = "stop"
+    cut_off: bool = False
+    thought: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class SetAside:
     Attributes:
         id: The request's.
         reason: Why; up to a colon the kind, for counting.
-        text: The last answer as it came, or "".
+        text: What the last answer says, or "".
     """
 
     id: str
@@ -107,6 +108,7 @@ class Tally:
         cost: Of the answers that came; 0 without prices.
         uncounted: Answers without a count of tokens; their cost is taken as the most it can be.
         copied: Answers that were the prompt's example; each was asked again or set aside.
+        thoughts: Answers with a thought, which was left out.
     """
 
     answered: int = 0
@@ -117,6 +119,7 @@ class Tally:
     cost: float = 0.0
     uncounted: int = 0
     copied: int = 0
+    thoughts: int = 0
 
     @property
     def done(self) -> int:
@@ -127,6 +130,7 @@ class Tally:
         """Count what became of a request, and what was masked in it."""
         self.answered += isinstance(result, Answer)
         self.set_aside += isinstance(result, SetAside)
+        self.thoughts += isinstance(result, Answer) and result.thought
         self.from_ledger += from_ledger
         self.masked += masked
 
@@ -147,10 +151,11 @@ def next_messages(
     messages: tuple[Message, ...], line: Line, problem: str, endpoint: Endpoint
 ) -> tuple[Message, ...]:
     """What is asked after an answer that does not fit: the same again if nothing whole came."""
-    if not line.text.strip() or line.finish_reason == "length":
+    came = outcome(line.text, line.finish_reason)
+    if not came.said.strip() or came.ending != "whole":
         return messages
     more = (
-        Message(role="assistant", content=line.text),
+        Message(role="assistant", content=came.said),
         Message(role="user", content=structured.correction(problem)),
     )
     return messages + (_masked(more)[0] if endpoint.mask else more)
@@ -178,22 +183,18 @@ def key(request: Request, messages: tuple[Message, ...], ask: int, endpoint: End
     )
 
 
-def judged(request: Request, text: str, finish_reason: str) -> tuple[BaseModel | None, str | None]:
+def judged(request: Request, came: Outcome) -> tuple[BaseModel | None, str | None]:
     """The value of an answer and None, or None and what is wrong with it."""
-    if finish_reason in FILTERED:
-        return None, "refused by the service"
-    if not text.strip() and not request.any_text:
-        return None, "blank answer"
-    if finish_reason == "length" and not request.any_text:
-        return None, "cut off at the longest answer allowed (--max-tokens)"
+    if came.problem and not (request.any_text and came.usable):
+        return None, came.problem
     value = None
     if request.schema is not None:
-        value, problem = structured.value_of(text, request.schema)
-        if echo := _copied(request, text, value):
+        value, problem = structured.value_of(came.said, request.schema)
+        if echo := _copied(request, came.said, value):
             return None, f"{examples.COPIED}: {echo}"
         if problem:
             return None, f"does not fit the schema: {problem}"
-    wrong = request.check(text if value is None else value) if request.check else None
+    wrong = request.check(came.said if value is None else value) if request.check else None
     return (None, f"breaks a rule: {wrong}") if wrong else (value, None)
 
 
@@ -202,7 +203,7 @@ def _copied(request: Request, text: str, value: BaseModel | None) -> str | None:
     first, last = request.messages[0], request.messages[-1]
     if first["role"] != "system":
         return None
-    said = text.rpartition("</think>")[2] if value is None else value.model_dump_json()
+    said = text if value is None else value.model_dump_json()
     found = next(structured.objects(text), None) if value is None else value.model_dump()
     return examples.copied(first["content"], last["content"], said, found)
 

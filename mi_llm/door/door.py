@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mi_llm.door import conversation, examples
+from mi_llm.door.answer import ending, outcome
 from mi_llm.door.conversation import Answer, Message, Request, SetAside, Tally
 from mi_llm.door.endpoint import Endpoint
 from mi_llm.door.ledger import Ledger, Line
@@ -81,6 +82,10 @@ class Door:
             self._sender.end(error)
             raise
         self.tally.count(result, masked, from_ledger=not sent)
+        if isinstance(result, SetAside):
+            self.endpoint.notes.take_reason(result.reason)
+        else:
+            self.endpoint.notes.take_answer(thought=result.thought)
         return result
 
     async def _conversation(
@@ -92,15 +97,26 @@ class Door:
             try:
                 line, held = await self._line(request, messages, number, fresh=fresh)
             except Unanswered as none:
-                return SetAside(request.id, f"no answer: {none}", text), True
+                return SetAside(request.id, str(none), text), True
             sent = sent or not held
-            value, problem = conversation.judged(request, line.text, line.finish_reason)
+            came = outcome(line.text, line.finish_reason)
+            value, problem = conversation.judged(request, came)
             if problem is None:
-                came = line.tokens_in, line.tokens_out, not sent, line.finish_reason
-                return Answer(request.id, line.text, value, *came), sent
-            reason, text = problem, line.text
+                answer = Answer(
+                    request.id,
+                    came.said,
+                    value,
+                    line.tokens_in,
+                    line.tokens_out,
+                    from_ledger=not sent,
+                    finish_reason=line.finish_reason,
+                    cut_off=came.ending == "cut off",
+                    thought=came.thought != "",
+                )
+                return answer, sent
+            reason, text = problem, came.said
             self.tally.copied += problem.startswith(examples.COPIED)
-            if line.finish_reason in conversation.FILTERED:
+            if came.ending == "refused":
                 break
             messages = conversation.next_messages(messages, line, problem, self.endpoint)
         return SetAside(request.id, reason, text), sent
@@ -114,7 +130,9 @@ class Door:
         try:
             while True:
                 self._see(self._ledger.refresh())  # others append to it too
-                if not fresh and (line := self._ledger.get(key)):
+                line = None if fresh else self._ledger.get(key)
+                # Earlier versions kept what a service had broken off; that is asked again.
+                if line and ending(line.finish_reason) != "passing":
                     return line, True
                 if claimed:
                     return await self._paid(request, messages, key), False
@@ -140,7 +158,7 @@ class Door:
         async with self._purse.reserved(endpoint.model, most):
             self._ledger.require_room()
             reply = await self._sender.send(messages, request.schema)
-            _, problem = conversation.judged(request, reply.text, reply.finish_reason)
+            _, problem = conversation.judged(request, outcome(reply.text, reply.finish_reason))
             line = Line(
                 key=key,
                 id=request.id,

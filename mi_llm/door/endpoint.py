@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mi_llm.door.notes import Notes
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ KEY_VARIABLES = ("MI_LLM_API_KEY", "OPENAI_API_KEY")
 AZURE_HOSTS = ".openai.azure.com"
 AZURE_VERSION_VARIABLE = "OPENAI_API_VERSION"
 _NAME = re.compile(r"[^\s=]+")
+_CONNECT = 10.0  # seconds to wait for a connection; an answer may take as long as --timeout says
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Endpoint:
         mask: Mask personal data before anything is sent.
         budget: Money that all answers of the ledger together may cost; needs `prices`.
         prices: What the models cost; None is unknown.
+        notes: What is to be told at the end; shared by all endpoints made from one.
     """
 
     base_url: str
@@ -65,9 +68,11 @@ class Endpoint:
     mask: bool = True
     budget: float | None = None
     prices: Prices | None = None
+    notes: Notes = field(default_factory=Notes, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Raise `InputError` for an address that may not be asked or a number out of range."""
+        object.__setattr__(self, "base_url", self.base_url.strip())
         host = _host_of(self.base_url)
         if not is_loopback(host) and host not in {name.lower() for name in self.allow_hosts}:
             raise InputError(
@@ -171,10 +176,11 @@ def client(endpoint: Endpoint, key: str) -> AsyncOpenAI:
     import openai
 
     host = _host_of(endpoint.base_url)
+    timeout = openai.Timeout(endpoint.timeout, connect=min(endpoint.timeout, _CONNECT))
     connection = openai.DefaultAsyncHttpxClient(
         trust_env=not is_loopback(host),  # proxies of the environment
         follow_redirects=False,  # a redirect would carry the dialogue to another host
-        timeout=endpoint.timeout,
+        timeout=timeout,
     )
     made: AsyncOpenAI
     if _is_azure(endpoint.base_url):
@@ -183,7 +189,7 @@ def client(endpoint: Endpoint, key: str) -> AsyncOpenAI:
             api_version=_azure_version(),
             api_key=key,
             max_retries=0,
-            timeout=endpoint.timeout,
+            timeout=timeout,
             http_client=connection,
         )
     else:
@@ -191,7 +197,7 @@ def client(endpoint: Endpoint, key: str) -> AsyncOpenAI:
             base_url=endpoint.base_url,
             api_key=key,
             max_retries=0,
-            timeout=endpoint.timeout,
+            timeout=timeout,
             http_client=connection,
         )
     if made.base_url.host != host:

@@ -6,6 +6,7 @@ DeepSeek, DashScope, Zhipu and vLLM, as their pages and users' reports show them
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,9 +31,23 @@ _FILTER = re.compile(
     r"content exists risk|sensitive word|敏感",
     _WORDS,
 )
+# OpenAI, vLLM, SGLang, llama.cpp, TGI, LM Studio, Mistral, Anthropic, Moonshot, DashScope, Zhipu.
+_TOO_LONG = re.compile(
+    r"context.{0,3}(length|size|window)|context_size|max(imum)?.(model|sequence).(len|length)|"
+    r"(prompt|input|request|message)s?\b.{0,40}\b(too (long|large)|exceed)|model token limit|"
+    r"inputs?` tokens|inputs?`? must have less than|range of input length|with context length|"
+    r"(输入|提示|内容|[Pp]rompt).{0,12}(超长|过长|太长)|超[出过].{0,8}(上下文|最大长度|长度限制)",
+    _WORDS,
+)
 _NO_MODEL = re.compile(r"model.{0,80}(not.{0,5}exist|not.{0,5}found)|model_not_found", _WORDS)
+_ABOUT_THE_REQUEST = {400, 413, 422, 500}
 _PASSING = {408, 409, 425, 429}
+_PROXY_LOGIN = 407
+_ENDS_TOO_LATE = re.compile(r"/(chat/completions|completions|chat|models|responses)$")
+_LONGEST_TITLE = 80  # characters
 _LONGEST_REASON = 300  # characters of a server's message
+_PAGE = re.compile(r"\s*(<!doctype|<html|<head|<body|<\?xml|<h1|<center)", _WORDS)
+_TITLE = re.compile(r"<(title|h1)[^>]*>(.*?)</\1>", re.DOTALL | _WORDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +55,16 @@ class Fault:
     """A request that got no answer.
 
     Attributes:
-        kind: `passing` may go well later; `refused` will not, for this request; `filtered` is the
-            service's content filter, which is a result.
+        kind: `passing` may go well later; `silent` may too, but each time costs all of --timeout;
+            `refused` will not, for this request; `long` will not, whatever else is changed about
+            it; `filtered` is the service's content filter, which is a result; `page` is no service
+            at all, unless it has answered before.
         status: HTTP status; None if no response came.
         reason: What was said, in one line, without the key.
         wait: Seconds that the server asked to wait; None if it did not.
     """
 
-    kind: Literal["passing", "refused", "filtered"]
+    kind: Literal["passing", "silent", "refused", "long", "filtered", "page"]
     status: int | None
     reason: str
     wait: float | None = None
@@ -62,14 +79,22 @@ def fault_of(error: Exception, endpoint: Endpoint, key: str) -> Fault:
     """
     import openai
 
+    if isinstance(error, json.JSONDecodeError) and (page := page_in(error.doc)):
+        return Fault("page", 200, no_service(page, 200, endpoint))
+    if isinstance(error, openai.APITimeoutError):
+        return Fault("silent", None, silence(error, endpoint))
     if not isinstance(error, openai.APIStatusError):
         return Fault("passing", None, _one_line(str(error.__cause__ or error), key))
+    if page := page_in(error.response.text):
+        return _page_fault(error, page, endpoint)
     said = _one_line(f"HTTP {error.status_code}: {_message(error)}", key)
     codes = f"{error.code} {error.type} {said} {_inner_code(error.body)}"
     if error.status_code == 402 or (error.status_code != 200 and _QUOTA.search(codes)):
         raise Stopped(f"no quota left at {endpoint.host} ({said})")
     if error.status_code < 500 and _FILTER.search(codes):
         return Fault("filtered", error.status_code, said)
+    if error.status_code in _ABOUT_THE_REQUEST and _TOO_LONG.search(codes):
+        return Fault("long", error.status_code, _too_long(said, endpoint))
     if error.status_code in _PASSING or error.status_code >= 500:
         return Fault("passing", error.status_code, said, _asked_wait(error))
     _raise_if_hopeless(error, said, endpoint)
@@ -83,15 +108,73 @@ def _raise_if_hopeless(error: openai.APIStatusError, said: str, endpoint: Endpoi
     if error.status_code == 404 or _NO_MODEL.search(said):
         raise InputError(
             f"{endpoint.base_url} has no model {endpoint.model!r}, or the address is wrong"
-            f" ({said}); see --model and --base-url"
+            f" ({said}); {address_hint(endpoint)}"
+        )
+    if error.status_code == _PROXY_LOGIN:
+        raise InputError(
+            f"a proxy before {endpoint.base_url} wants a login ({said}); see HTTPS_PROXY"
         )
     if error.status_code < 400:
+        to = error.response.headers.get("location", "an address that is not told").partition("?")[0]
         raise InputError(
-            f"{endpoint.base_url} redirects elsewhere ({said}), which is not followed;"
+            f"{endpoint.base_url} redirects elsewhere (to {to}), which is not followed;"
             " give --base-url as it is meant"
         )
     if error.param in endpoint.parameters:
         raise InputError(f"{endpoint.model} does not take {error.param} so ({said})")
+
+
+def address_hint(endpoint: Endpoint) -> str:
+    """What to look at when an address is wrong: the one that was meant, if that can be guessed."""
+    meant = likely_url(endpoint.base_url)
+    if meant != endpoint.base_url:
+        return f"try --base-url {meant}"
+    return "see --model and --base-url"
+
+
+def likely_url(base_url: str) -> str:
+    """An address as it is usually meant: up to and with one `/v1`."""
+    url = _ENDS_TOO_LATE.sub("", base_url.rstrip("/"))
+    url = re.sub(r"(/v\d+\w*)(\1)+$", r"\1", url)
+    return url if re.search(r"/v\d", url) else f"{url}/v1"
+
+
+def page_in(text: str) -> str | None:
+    """What a web page is called, if a text is one; None if it is none."""
+    if not _PAGE.match(text):
+        return None
+    title = _TITLE.search(text)
+    return " ".join(title[2].split())[:_LONGEST_TITLE] if title else "without a title"
+
+
+def silence(error: Exception, endpoint: Endpoint) -> str:
+    """How long an answer was waited for, and which option changes that."""
+    if type(error.__cause__).__name__ == "ConnectTimeout":
+        return "no connection; is the address right?"
+    return f"no answer within {endpoint.timeout:g} s; a slow model needs a longer --timeout"
+
+
+def no_service(page: str, status: int, endpoint: Endpoint) -> str:
+    """What to say of a web page where an answer was expected."""
+    return (
+        f"a web page ({page!r}, HTTP {status}) came from {endpoint.base_url}, no model's answer: a"
+        f" proxy, a sign-in page or another program stands there; {address_hint(endpoint)}"
+    )
+
+
+def _page_fault(error: openai.APIStatusError, page: str, endpoint: Endpoint) -> Fault:
+    """A web page in an error: passing where a service stands behind what showed it."""
+    said = no_service(page, error.status_code, endpoint)
+    if error.status_code in _PASSING or error.status_code >= 500:
+        return Fault("page", error.status_code, said, _asked_wait(error))
+    raise InputError(said)
+
+
+def _too_long(said: str, endpoint: Endpoint) -> str:
+    return (
+        f"longer than the model's context, with --max-tokens {endpoint.max_tokens}; lower that, or"
+        f" serve the model with a longer context: {said}"
+    )
 
 
 def _message(error: openai.APIStatusError) -> str:

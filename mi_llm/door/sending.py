@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mi_llm.door import structured
+from mi_llm.door.answer import completion, ending
 from mi_llm.door.endpoint import Endpoint, api_key, client
-from mi_llm.door.faults import Fault, fault_of
+from mi_llm.door.faults import Fault, fault_of, no_service, page_in
 from mi_llm.door.pacing import Pace, pause_after
+from mi_llm.door.reaching import look_at
 from mi_llm.errors import InputError, Stopped
 
 if TYPE_CHECKING:
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 _TOO_MANY = 429
 _REFUSED_MODE = {400, 422}  # what servers say to a response_format that they do not know
+_FAILED_MODE = {500, 501}  # what some say, each time, to one that they fail at
+_PAGES = 3  # how often a web page is looked at before anything was ever answered
+_SILENCES = 2  # how often --timeout is waited out before it is taken as lasting
 
 _Content = tuple[str, str, int | None, int | None]  # text, finish reason, tokens in and out
 
@@ -38,7 +44,7 @@ class Reply:
 
 
 class Unanswered(Exception):  # noqa: N818 a result for one request, not the program's error
-    """One request gets no answer, though others do; the message says why."""
+    """One request gets no answer, though others do; the message says why, first the kind."""
 
 
 class Sender:
@@ -47,15 +53,17 @@ class Sender:
     Args:
         endpoint: Whom to ask.
         tally: Where requests that go out are counted.
+        served: Whether it is known already that somebody answers there.
     """
 
-    def __init__(self, endpoint: Endpoint, tally: Tally) -> None:
+    def __init__(self, endpoint: Endpoint, tally: Tally, *, served: bool = False) -> None:
         self._endpoint, self._tally = endpoint, tally
         self._key = api_key(endpoint.host)
         self._client = client(endpoint, self._key)
         self._pace = Pace(endpoint.concurrency, endpoint.rpm)
         self._modes: dict[type[BaseModel], structured.Mode] = {}  # those that the server took
         self._answers = 0
+        self._looking, self._served = asyncio.Lock(), served
         self._end: InputError | Stopped | None = None
 
     async def close(self) -> None:
@@ -80,6 +88,7 @@ class Sender:
             InputError: If no request can go well as they are made.
             Stopped: If the service stays away or has no quota left.
         """
+        await self._require_served()
         attempt, total, answers_before = 0, 0, self._answers
         mode = structured.MODES[0] if schema else None
         while True:
@@ -93,11 +102,16 @@ class Sender:
                 return Reply(*came, asked, total, mode or "")
             if came.kind == "filtered":
                 return Reply(came.reason, "content_filter", None, None, asked, total, mode or "")
+            if came.kind == "long":
+                raise Unanswered(came.reason)
             if came.kind == "refused":
                 mode = self._simpler(schema, mode, came)
                 attempt -= 1
                 continue
-            if attempt >= self._endpoint.attempts:
+            failed = came.status in _FAILED_MODE and attempt >= min(2, self._endpoint.attempts)
+            if failed and self._may_be_simpler(schema, mode):
+                mode, attempt = self._next(mode), 0
+            if attempt >= self._attempts(came):
                 self._give_up(came, others_fared_better=self._answers > answers_before)
                 attempt, answers_before = 0, self._answers
             self._pace.pause(pause_after(max(attempt, 1), self._endpoint.first_pause, came.wait))
@@ -127,7 +141,7 @@ class Sender:
             except (openai.APIError, json.JSONDecodeError) as error:
                 failed: Exception = error
             else:
-                return _read(came), mode
+                return _read(came, self._endpoint), mode
         return fault_of(failed, self._endpoint, self._key), mode
 
     def _simpler(
@@ -137,34 +151,61 @@ class Sender:
 
         Only an answer tells that a server knows a way: then a refusal of it is for the request.
         """
+        if fault.status not in _REFUSED_MODE or not self._may_be_simpler(schema, mode):
+            raise Unanswered(f"no answer: {fault.reason}")
+        return self._next(mode)
+
+    def _may_be_simpler(self, schema: type[BaseModel] | None, mode: structured.Mode | None) -> bool:
         last = mode == structured.MODES[-1]
         known = schema is not None and self._modes.get(schema) == mode
-        if mode is None or last or known or fault.status not in _REFUSED_MODE:
-            raise Unanswered(fault.reason)
-        return structured.MODES[structured.MODES.index(mode) + 1]
+        return not (mode is None or last or known)
+
+    def _next(self, mode: structured.Mode | None) -> structured.Mode:
+        return structured.MODES[structured.MODES.index(mode or structured.MODES[0]) + 1]
+
+    def _attempts(self, fault: Fault) -> int:
+        """How often a request is sent that meets this fault."""
+        most = self._endpoint.attempts
+        if fault.kind == "page" and not self._answers:
+            return min(most, _PAGES)
+        return min(most, _SILENCES) if fault.kind == "silent" else most
 
     def _give_up(self, fault: Fault, *, others_fared_better: bool) -> None:
         """End the run if the fault is everyone's, the request if it is its own.
 
         "Too many" while others are answered is neither: its turn will come.
         """
+        attempts = self._attempts(fault)
+        told = f"{fault.reason} ({attempts} attempt{'s' if attempts > 1 else ''})"
         if not others_fared_better:
-            host = self._endpoint.base_url
-            attempts = self._endpoint.attempts
-            raise Stopped(f"{host} does not answer: {fault.reason} ({attempts} attempts)")
+            raise Stopped(f"{self._endpoint.base_url} does not answer: {told}")
         if fault.status != _TOO_MANY:
-            raise Unanswered(f"{fault.reason} ({self._endpoint.attempts} attempts)")
+            raise Unanswered(f"no answer: {told}")
+
+    async def _require_served(self) -> None:
+        """Before the first request of all: is anybody there?"""
+        async with self._looking:
+            self.require_open()
+            if self._served:
+                return
+            try:
+                await look_at(self._client, self._endpoint, down=Stopped)
+            except (InputError, Stopped) as error:
+                self.end(error)
+                raise
+            self._served = True
 
 
-def _read(came: Any) -> _Content | Fault:
+def _read(came: Any, endpoint: Endpoint) -> _Content | Fault:
     """Text, finish reason and tokens; a fault if it is no completion, whatever its status was."""
+    if isinstance(came, str) and (page := page_in(came)) is not None:
+        return Fault("page", 200, no_service(page, 200, endpoint))
     try:
-        choice = came["choices"][0]
-        text, refusal = choice["message"].get("content"), choice["message"].get("refusal")
+        text, reason = completion(came["choices"][0])
         usage = came.get("usage") or {}
         tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
     except (AttributeError, IndexError, KeyError, TypeError):
         return Fault("passing", 200, f"no completion came, but {str(came)[:80]!r}")
-    if not text and refusal:
-        return str(refusal), "refusal", *tokens
-    return str(text or ""), str(choice.get("finish_reason")), *tokens
+    if ending(reason) == "passing":
+        return Fault("passing", 200, f"the service broke its answer off ({reason})")
+    return text, reason, *tokens

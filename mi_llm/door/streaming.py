@@ -1,24 +1,29 @@
-"""One reply, piece by piece as the model writes it, for a person who waits for it.
+"""One reply for a person who waits for it: no ledger, no second attempt.
 
-No ledger, no second attempt: a reply comes whole or not at all, and the person decides what then.
+It is read as the model writes it, so that --timeout is for a silence and not for the whole, and
+handed out when all of it is there: only its end tells that it has one, that no filter took it back,
+and what of it was thought and not said.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from mi_llm.door.conversation import FILTERED, Answer, Message, Request, SetAside, judged, outgoing
+from mi_llm.door.answer import Outcome, Pieces, outcome
+from mi_llm.door.conversation import Answer, Message, Request, SetAside, Tally, judged, outgoing
 from mi_llm.door.endpoint import Endpoint, api_key, client
-from mi_llm.door.faults import fault_of
+from mi_llm.door.faults import fault_of, no_service
+from mi_llm.door.sending import Sender, Unanswered
 from mi_llm.errors import InputError, Stopped
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 Kind = Literal["away", "refused", "filtered", "broken", "blank"]
+_KINDS: dict[str, Kind] = {"refused": "refused", "long": "refused", "filtered": "filtered"}
 
 
 class NoReply(Exception):  # noqa: N818 a result for one request, not the program's error
@@ -29,7 +34,7 @@ class NoReply(Exception):  # noqa: N818 a result for one request, not the progra
     Attributes:
         kind: `away`: no answer, or one that may go well later; `refused`: this will not go well
             again; `filtered`: the service's content filter; `broken`: it ended before its end;
-            `blank`: nothing can be seen in it.
+            `blank`: nothing is said in it.
         status: HTTP status; None if none came or it does not matter.
     """
 
@@ -38,87 +43,103 @@ class NoReply(Exception):  # noqa: N818 a result for one request, not the progra
         self.kind, self.status = kind, status
 
 
-async def streamed(endpoint: Endpoint, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
-    """Yield the pieces of a reply; together they are the whole of it.
+async def replied(endpoint: Endpoint, messages: Sequence[Message]) -> Outcome:
+    """A model's reply, when all of it is there.
 
-    Personal data is masked before it is sent if `endpoint.mask` says so. A reply cut off at
-    `max_tokens` is whole: it is what the model had to say within the limit.
+    Personal data is masked before it is sent if `endpoint.mask` says so.
+
+    Returns:
+        What it says; `cut off` where the model had no room to say more, `whole` else.
 
     Raises:
-        NoReply: If none comes, or not all of it; what was yielded before is then no reply.
+        NoReply: If none comes, or not all of it.
     """
-    text = ""
     try:
         key = api_key(endpoint.host)
         async with client(endpoint, key) as connection:
-            async for piece in _pieces(connection, endpoint, key, messages):
-                text += piece
-                yield piece
+            text, reason = await _received(connection, endpoint, key, messages)
     except InputError as error:
         raise NoReply("refused", str(error)) from None
     except Stopped as error:
         raise NoReply("away", str(error)) from None
-    if not text.strip():
-        raise NoReply("blank", f"{endpoint.model} answered without a visible character")
+    came = outcome(text, reason)
+    if came.ending == "refused":
+        raise NoReply("filtered", f"the service filtered the reply ({reason})")
+    if not came.usable:
+        kind: Kind = "away" if came.ending == "passing" else "broken"
+        raise NoReply(kind, f"the reply broke off: {came.problem}")
+    if not came.said.strip():
+        raise NoReply("blank", f"{endpoint.model} said nothing that can be seen: {came.problem}")
+    return came
 
 
 async def asked_once(endpoint: Endpoint, request: Request) -> Answer | SetAside:
     """What becomes of a request that somebody waits for: asked once, kept in no ledger."""
     messages, _ = outgoing(request, mask=endpoint.mask)
-    text = ""
     try:
-        async with aclosing(streamed(endpoint, messages)) as pieces:
-            async for piece in pieces:
-                text += piece
-    except NoReply as error:
-        return SetAside(request.id, f"no answer: {error}", text)
-    value, problem = judged(request, text, "stop")
+        sender = Sender(replace(endpoint, attempts=1), Tally(), served=True)
+        try:
+            reply = await sender.send(messages, request.schema)
+        finally:
+            await sender.close()
+    except Unanswered as none:
+        return SetAside(request.id, str(none), "")
+    except (InputError, Stopped) as error:
+        return SetAside(request.id, f"no answer: {error}", "")
+    came = outcome(reply.text, reply.finish_reason)
+    value, problem = judged(request, came)
     if problem:
-        return SetAside(request.id, problem, text)
-    return Answer(request.id, text, value, None, None, from_ledger=False)
+        return SetAside(request.id, problem, came.said)
+    return Answer(request.id, came.said, value, reply.tokens_in, reply.tokens_out, False)
 
 
-async def _pieces(
+async def _received(
     connection: AsyncOpenAI, endpoint: Endpoint, key: str, messages: Sequence[Message]
-) -> AsyncIterator[str]:
+) -> tuple[str, str]:
+    """Text and finish reason of a reply that came to its end."""
     import httpx2
     import openai
 
     sent, _ = outgoing(Request("stream", tuple(messages)), mask=endpoint.mask)
-    messages_out: Any = list(sent)  # OpenAI's union of message types, of which ours is a part
-    began, ended = False, None
+    body = {"model": endpoint.model, "messages": sent, "stream": True} | endpoint.parameters
+    pieces, began, reason = Pieces(), False, ""
     try:
-        stream = await connection.chat.completions.create(
-            model=endpoint.model,
-            messages=messages_out,
+        stream = await connection.post(
+            "/chat/completions",
+            body=body,
+            cast_to=object,
             stream=True,
-            extra_body=endpoint.parameters,
+            stream_cls=openai.AsyncStream[object],
         )
+        _refuse_page(stream.response, endpoint)
         async for chunk in stream:
             began = True
-            piece, reason = _read(chunk)
-            ended = reason or ended
-            if piece:
-                yield piece
+            reason = _read(chunk, pieces) or reason
     except openai.APIError as error:
         fault = fault_of(error, endpoint, key)
-        reason = fault.reason or str(error)  # httpx2's own timeouts say nothing
-        if began and fault.status is None:
-            raise NoReply("broken", f"the reply broke off: {reason}") from None
-        kind: Kind = "away" if fault.kind == "passing" else fault.kind
-        raise NoReply(kind, reason, fault.status) from None
-    except (httpx2.HTTPError, json.JSONDecodeError) as error:  # where the client does not wrap them
+        told = fault.reason or str(error)
+        if began and fault.status is None and fault.kind != "silent":
+            raise NoReply("broken", f"the reply broke off: {told}") from None
+        raise NoReply(_KINDS.get(fault.kind, "away"), told, fault.status) from None
+    except (httpx2.HTTPError, json.JSONDecodeError) as error:  # what the client does not wrap
         raise NoReply("broken", f"the reply broke off: {error or type(error).__name__}") from None
-    if ended is None:
+    if not reason:
         raise NoReply("broken", "the reply broke off: it came without its end")
-    if ended in FILTERED:
-        raise NoReply("filtered", f"the service filtered the reply ({ended})")
+    return pieces.whole(reason)
 
 
-def _read(chunk: Any) -> tuple[str, str | None]:
-    """Text and finish reason of a chunk; one may have neither, such as the count of tokens."""
+def _refuse_page(response: Any, endpoint: Endpoint) -> None:
+    """Raise `InputError` if a web page came where a reply was expected."""
+    if "html" in response.headers.get("content-type", ""):
+        raise InputError(no_service("a page", response.status_code, endpoint))
+
+
+def _read(chunk: Any, pieces: Pieces) -> str:
+    """Take what a chunk brings; its finish reason, "" where it has none yet."""
     try:
-        choice = chunk.choices[0]
-        return choice.delta.content or "", choice.finish_reason
-    except (AttributeError, IndexError, TypeError):
-        return "", None
+        choice = chunk["choices"][0]
+        pieces.add(choice.get("delta") or {})
+        reason = choice.get("finish_reason")
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return ""  # such as the count of tokens
+    return "" if reason in (None, "", "null") else str(reason)

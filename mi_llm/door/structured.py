@@ -1,7 +1,7 @@
 """Values out of a model's text: asked for by JSON schema, found in whatever came, always checked.
 
 A server may refuse a response format, ignore it without a word, or honour it; and a model may put
-JSON in a code fence, after its thoughts, with full-width punctuation. So the schema is always told
+JSON in a code fence, behind other words, with full-width punctuation. So the schema is always told
 in words too, whatever JSON there is in the text is tried, and only pydantic decides.
 """
 
@@ -80,7 +80,7 @@ def value_of(text: str, schema: type[BaseModel]) -> tuple[BaseModel | None, str]
     """The value in a text, or what is wrong with it.
 
     Args:
-        text: The model's answer as it came.
+        text: What the model says, without thoughts.
         schema: What the value has to be.
 
     Returns:
@@ -103,7 +103,6 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
 
     One that never closes ends the search: what it holds is part of it, no answer of its own.
     """
-    text = text.rpartition("</think>")[2]  # what stands before it is thought, not said
     end = 0
     for start in [match.start() for match in _OPENING.finditer(text)][:_TRIES]:
         if start >= end:

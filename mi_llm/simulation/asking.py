@@ -166,8 +166,8 @@ def facts(profile: Profile) -> dict[str, str]:
 
 
 def cleaned(text: str) -> str:
-    """A turn without thoughts before it, a speaker's label, or marks around the whole of it."""
-    said = _LABEL.sub("", text.rpartition("</think>")[2].strip())
+    """A turn without a speaker's label, or marks around the whole of it."""
+    said = _LABEL.sub("", text.strip())
     found = _QUOTED.match(said)
     return (found["inside"] if found else said).strip()
 

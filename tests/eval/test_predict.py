@@ -159,7 +159,9 @@ def test_score_and_report_read_it_like_any_other_run(evaluate, rows, folder):
     made = run.stamps["prediction"]
     assert made["backend"].startswith("an OpenAI-compatible server")
     assert made["server"]["base_url"] == f"http://127.0.0.1:{port}/v1"
-    assert made["counts"] == {"rows": 4, "dialogues": 2, "empty": 1, "cut_off": 0, "refused": 0}
+    assert made["counts"] == {
+        "rows": 4, "dialogues": 2, "empty": 1, "cut_off": 0, "refused": 0, "thoughts": 0,
+    }  # fmt: skip
     held = [path for path in folder.parent.rglob("*") if path.is_file()]
     assert len(held) == 6  # predictions, settings, ledger, stamp; scores and their stamp
     assert not [path for path in held if KEY.encode() in path.read_bytes()]

@@ -150,16 +150,18 @@ def test_a_whole_session_survives_reload_kill_and_a_model_that_is_away(study, tm
     assert made.stdout.startswith("1 transcripts, 4 volleys to code\n")
 
 
-def test_a_reply_that_breaks_off_is_shown_while_it_comes_and_then_gone(study):
+def test_nothing_is_shown_of_a_reply_that_breaks_off(study):
     page, chromium, script, _ = study
     player = Player(chromium.new_context(), page.url, "li")
     player.sign_in()
     player.draw()
     script.next = [Reply("听起来你这阵子一直在硬撑着。" * 4, pause=0.05, breaks_at=50)]
     player.say(OPENING)
-    player.page.get_by_text("听起来你这阵子").wait_for()
+    player.page.get_by_text(WORDS["typing"]).wait_for()
+    assert player.page.get_by_text("听起来你这阵子").count() == 0
     player.page.get_by_text("回复中途断了").wait_for()
-    player.page.get_by_text("听起来你这阵子").wait_for(state="detached")
+    assert player.page.get_by_text("听起来你这阵子").count() == 0
+    assert player.page.get_by_text(WORDS["typing"]).count() == 0
     assert page.said("0001-li") == [("client", OPENING)]
     player.press("try_again")
     player.wait_for_turns(2)
@@ -175,9 +177,9 @@ def test_a_reload_while_a_reply_comes_loses_nothing_of_it_and_asks_for_no_second
     text = "听起来你这阵子一直在硬撑着。" * 6
     script.next = [Reply(text, pause=0.06)]
     player.say(OPENING)
-    player.page.get_by_text("听起来你这阵子").wait_for()
+    player.page.get_by_text(WORDS["typing"]).wait_for()
     player.page.reload()
-    player.page.get_by_text("听起来你这阵子").wait_for()
+    player.page.get_by_text(WORDS["typing"]).wait_for()
     player.wait_for_turns(2)
     assert page.said("0001-li") == [("client", OPENING), ("counselor", text)]
     assert len(server.received) == 1
@@ -190,7 +192,7 @@ def test_a_kill_while_a_reply_comes_keeps_the_turn_and_the_page_can_ask_again(st
     player.draw()
     script.next = [Reply("听起来你这阵子一直在硬撑着。" * 6, pause=0.06)]
     player.say(OPENING)
-    player.page.get_by_text("听起来你这阵子").wait_for()
+    player.page.get_by_text(WORDS["typing"]).wait_for()
     page.kill()
     page.start()
     assert page.said("0001-li") == [("client", OPENING)]

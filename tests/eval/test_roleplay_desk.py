@@ -359,7 +359,7 @@ def test_ending_gives_up_a_reply_on_its_way(tmp_path):
             session = desk.say(session.id, "li", 0, "我睡不着")
             pending = desk.reply(session)
             await asyncio.sleep(0.3)
-            assert pending.text
+            assert not pending.task.done()
             await desk.end(session.id, "li", 1, choice="leave", words="", note="")
 
         asyncio.run(run())
@@ -536,6 +536,7 @@ def test_a_classifier_is_not_asked_where_the_words_are_plain_and_takes_nothing_a
 @pytest.mark.parametrize("answer", [failed(500), Reply("我不知道")])
 def test_without_a_verdict_the_gate_goes_by_its_words_and_the_turn_is_marked(tmp_path, answer):
     record, asked = classified(tmp_path / "study", lambda _: answer, [HINT])
-    assert asked == [True, False]
+    # A server that fails at a response format is asked in simpler ways before it is given up.
+    assert asked == [True] * (3 if answer.status == 500 else 1) + [False]
     assert said(record)[-1] == ("counselor", "听起来你很累。")
     assert record["flags"] == [{"turn": 1, "role": "client", "classifier": "no verdict"}]

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from mi_llm.door.spending import Price, Prices
+from mi_llm.errors import Stopped
 from mi_llm.llm import Answer, Door, Endpoint, Request, SetAside, Tally, ask_all, plan
 from tests.llm_server import (
     BLANK,
@@ -170,7 +171,12 @@ def test_a_request_refused_for_its_own_sake_does_not_cost_the_others_their_forma
         endpoint(server, concurrency=1),
         ledger,
     )
-    assert long == SetAside("a", "no answer: HTTP 400: scripted 400", "")
+    assert long == SetAside(
+        "a",
+        "longer than the model's context, with --max-tokens 4096; lower that, or serve the model"
+        " with a longer context: HTTP 400: scripted 400",
+        "",
+    )
     assert isinstance(short[0], Answer)
     assert [each.format for each in server.received if each.prompt[0] == "b"] == ["json_schema"]
     # Once a format is known to work, a refusal is for the request: no second and third try.
@@ -274,7 +280,7 @@ def test_where_any_text_is_wanted_a_blank_or_cut_off_one_is_an_answer(serve, led
     wanted = request("a", schema=None, any_text=True)
     for there in (False, True):
         [answer] = asked([wanted], endpoint(server), ledger)
-        told = (1, len(odd.text), there, odd.finish_reason)  # counted in characters
+        told = (1, len(odd.text), there, odd.finish_reason, odd is CUT_OFF)  # in characters
         assert answer == Answer("a", odd.text, None, *told)
     assert len(server.received) == 1
     assert lines(ledger)[0]["problem"] is None
@@ -386,15 +392,32 @@ def test_no_more_than_so_many_are_in_flight(serve, ledger):
         Reply(body="<html>busy</html>"),
         Reply(body="<html>busy</html>", headers={"content-type": "text/html"}),
         Reply(body='{"error": {"message": "busy"}}'),
-        Reply(GOOD, delay=0.6),
     ],
-    ids=["429", "500", "503", "reset", "not JSON", "HTML", "error with 200", "slow"],
+    ids=["429", "500", "503", "reset", "not JSON", "HTML", "error with 200"],
 )
 def test_faults_of_the_service_are_tried_again(serve, ledger, fault):
     server = serve(lambda received: fault if received.time < 3 else GOOD)
     [answer] = asked([request("a")], endpoint(server, timeout=0.3), ledger)
     assert isinstance(answer, Answer)
     assert [line["attempts"] for line in lines(ledger)] == [3]
+
+
+def test_a_silence_is_waited_out_once_more_and_then_told_with_the_option_that_changes_it(
+    serve, ledger
+):
+    slow = Reply(GOOD, delay=0.6)
+    server = serve(lambda received: slow if received.time < 2 else GOOD)
+    to = endpoint(server, timeout=0.3)
+    [answer] = asked([request("a")], to, ledger)
+    assert isinstance(answer, Answer)
+    server.script = lambda received: slow
+    with pytest.raises(Stopped) as stopped:
+        asked([request("b")], to, ledger)
+    assert str(stopped.value) == (
+        f"{server.base_url} does not answer: no answer within 0.3 s; a slow model needs a longer"
+        " --timeout (2 attempts)"
+    )
+    assert [each.prompt[0] for each in server.received].count("b") == 2
 
 
 def test_a_request_that_fails_while_others_do_not_is_set_aside_and_asked_in_the_next_run(

@@ -5,42 +5,34 @@ from typing import Any
 
 import pytest
 
-from mi_llm.door.streaming import NoReply, streamed
+from mi_llm.door.answer import Outcome
+from mi_llm.door.streaming import NoReply, replied
 from mi_llm.llm import Endpoint, Message
 from tests.llm_server import RESET, LLMServer, Reply, failed
 
 SAID = (Message(role="user", content="我睡不好，打我电话 13800138000 吧"),)
 
 
-def pieces(script, *, server_options: dict[str, Any] | None = None, **more: Any):
-    """What was yielded, how it ended, and what the server received."""
-    with LLMServer(script, **(server_options or {})) as server:
+def asked(script, **more: Any):
+    """What came, or why nothing did, and what the server received."""
+    with LLMServer(script) as server:
         endpoint = Endpoint(server.base_url, "glm4_lora", **more)
-        found: list[str] = []
-
-        async def read() -> None:
-            async for piece in streamed(endpoint, SAID):
-                found.append(piece)
-
         try:
-            asyncio.run(read())
+            return asyncio.run(replied(endpoint, SAID)), server.received
         except NoReply as error:
-            return found, error, server.received
-        return found, None, server.received
+            return error, server.received
 
 
-def test_a_reply_comes_in_pieces_that_together_are_the_whole():
+def test_a_reply_that_comes_in_pieces_is_handed_out_whole():
     text = "听起来你很累。\n是什么让你睡不着？"
-    found, error, received = pieces(lambda _: text)
-    assert error is None
-    assert len(found) == 6  # 17 characters by three
-    assert "".join(found) == text
+    found, received = asked(lambda _: text)
+    assert found == Outcome(text, "", "whole", None)
     assert len(received) == 1
     assert received[0].body["stream"] is True
 
 
 def test_parameters_go_out_as_the_endpoint_says():
-    _, _, received = pieces(
+    _, received = asked(
         lambda _: "好", temperature=0.7, max_tokens=9, extra={"enable_thinking": False}
     )
     sent = {key: received[0].body[key] for key in ("temperature", "max_tokens", "enable_thinking")}
@@ -49,13 +41,13 @@ def test_parameters_go_out_as_the_endpoint_says():
 
 @pytest.mark.parametrize(("mask", "seen"), [(True, "【电话】"), (False, "13800138000")])
 def test_personal_data_is_masked_unless_it_may_be_sent(mask, seen):
-    _, _, received = pieces(lambda _: "好", mask=mask)
+    _, received = asked(lambda _: "好", mask=mask)
     assert received[0].body["messages"][0]["content"] == f"我睡不好，打我电话 {seen} 吧"
 
 
-def test_a_reply_cut_off_at_the_limit_is_what_the_model_had_to_say():
-    found, error, _ = pieces(lambda _: Reply("我们可以", finish_reason="length"))
-    assert ("".join(found), error) == ("我们可以", None)
+def test_a_reply_cut_off_at_the_limit_is_what_the_model_had_to_say_and_marked_so():
+    found, _ = asked(lambda _: Reply("我们可以", finish_reason="length"))
+    assert (found.said, found.ending) == ("我们可以", "cut off")
 
 
 @pytest.mark.parametrize(
@@ -74,35 +66,38 @@ def test_a_reply_cut_off_at_the_limit_is_what_the_model_had_to_say():
         (Reply(body='{"choices": []}'), "broken", None, "broke off"),
         (Reply(body="data: {not json\n\n"), "broken", None, "broke off"),
         (Reply(body="<html>"), "broken", None, "broke off"),
-        (Reply(" \n"), "blank", None, "without a visible character"),
+        (
+            Reply(body="<html>", headers={"content-type": "text/html"}),
+            "refused",
+            None,
+            "a web page",
+        ),
+        (Reply(" \n"), "blank", None, "blank answer"),
+        (Reply("<think>他很累</think>"), "blank", None, "thinking without an answer"),
+        (Reply("<think>他很", finish_reason="length"), "blank", None, "cut off while thinking"),
+        (Reply("好", finish_reason="sensitive"), "filtered", None, "(sensitive)"),
+        (Reply("好", finish_reason="network_error"), "away", None, "network_error"),
+        (Reply("好", finish_reason="a new one"), "broken", None, "a new one"),
     ],
 )
 def test_whatever_goes_wrong_is_one_exception_with_its_reason(reply, kind, status, said):
-    _, error, _ = pieces(lambda _: reply)
-    assert error is not None
+    error, _ = asked(lambda _: reply)
+    assert isinstance(error, NoReply)
     assert (error.kind, error.status) == (kind, status)
     assert said in str(error)
     assert "\n" not in str(error)
 
 
-def test_what_came_before_a_break_is_yielded_and_then_taken_back_by_the_exception():
-    found, error, _ = pieces(lambda _: Reply("听起来你很累。", breaks_at=5))
-    assert "".join(found) == "听起来你很"
-    assert error is not None
-
-
 def test_a_server_that_is_not_there_says_so():
     endpoint = Endpoint("http://127.0.0.1:9/v1", "glm4_lora")
 
-    async def read() -> list[str]:
-        return [piece async for piece in streamed(endpoint, SAID)]
-
     with pytest.raises(NoReply, match=r"connection attempts failed|refused") as caught:
-        asyncio.run(read())
+        asyncio.run(replied(endpoint, SAID))
     assert caught.value.kind == "away"
 
 
 def test_a_server_that_falls_silent_is_waited_for_no_longer_than_the_timeout():
-    _, error, _ = pieces(lambda _: Reply("听起来你很累。", pause=5.0), timeout=0.3)
-    assert error is not None
-    assert (error.kind, str(error)) == ("away", "Request timed out.")
+    error, _ = asked(lambda _: Reply("听起来你很累。", pause=5.0), timeout=0.3)
+    assert isinstance(error, NoReply)
+    assert error.kind == "away"
+    assert str(error) == "no answer within 0.3 s; a slow model needs a longer --timeout"

@@ -43,8 +43,6 @@ FULL_WIDTH = (
         f"好的，下面是改写：\n{PLAIN}\n希望对你有帮助！",
         f"格式是 {{title}} 这样的：{PLAIN}",
         f'{{"title": "例子"}} 是不够的，应当是 {PLAIN}',
-        f'<think>要不要写 {{"title": "假", "turns": []}}？不。</think>\n{PLAIN}',
-        f"先想一想……</think>{PLAIN}",
         PLAIN.replace("}]}", "},],}"),
         PLAIN.replace("}]}", "} , ] ,\n}"),
         PLAIN.replace('": ', '"：').replace('", "', '"，"'),
@@ -179,8 +177,6 @@ def test_the_schema_is_told_in_words_with_the_word_json_that_some_services_deman
     st.sampled_from(["", "\n```", "完。"]),
 )
 def test_any_object_survives_its_wrapping(value, before, after):
-    if "</think>" in json.dumps(value):
-        return
     assert next(objects(before + json.dumps(value, ensure_ascii=False) + after)) == value
     # A comma before the last bracket makes it unreadable as JSON, not as what was meant.
     broken = json.dumps(value, ensure_ascii=False)[:-1] + ",}"

@@ -159,7 +159,6 @@ def test_a_change_or_a_new_thought_ends_what_might_become_a_stall():
     [
         ("来访者：睡不着。", "睡不着。"),
         ("“睡不着。”", "睡不着。"),
-        ("<think>\n我要演来访者\n</think>\n睡不着。", "睡不着。"),
         ("他说“行”，我说“好”", "他说“行”，我说“好”"),
         ("  ", ""),
     ],

@@ -21,6 +21,7 @@ from converters.transcription.schema import Transcription
 from eval.dynamics.schema import BlockRating, Direction, Said
 from eval.judge.schema import Rating, Target
 from eval.transcripts.translation import Translation
+from mi_llm.door.answer import outcome
 from mi_llm.door.conversation import judged, outgoing
 from mi_llm.judging.schema import VolleyCoding
 from mi_llm.llm import Request
@@ -65,7 +66,7 @@ def asked(task: str, material: str = "{}") -> Request:
 
 
 def problem(task: str, answer: str, material: str = "{}") -> str:
-    return judged(asked(task, material), answer, "stop")[1] or ""
+    return judged(asked(task, material), outcome(answer, "stop"))[1] or ""
 
 
 def leaves(value: Any) -> Iterator[Any]:

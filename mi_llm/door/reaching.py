@@ -1,0 +1,185 @@
+"""Whether a service is there at all and has the model, asked before anything long is begun.
+
+What is asked for is the list of its models, which costs nothing and takes no time: so a silence
+here is no slow model, and a wrong address is told in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mi_llm.door.endpoint import AZURE_HOSTS, Endpoint, api_key, client
+from mi_llm.door.faults import likely_url, no_service, page_in
+from mi_llm.errors import InputError, Stopped
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+_SECONDS = 8.0  # to wait for the list
+_ASIDE = 2.0  # seconds for each further look, once it is known that something is wrong
+_LISTED = 10  # names told
+_NO_SUCH_NAME = (
+    "name or service not known",
+    "nodename nor servname",
+    "name resolution",
+    "no address",
+)
+_KEY_REFUSED = {401, 403}
+_INTERNAL = 500
+_NOT_THERE = {404, 405, 501}  # what servers without a list of models say, or at a wrong path
+
+
+def require_served(endpoint: Endpoint) -> None:
+    """Make sure, for a command that talks with a model later, that it is there now.
+
+    Raises:
+        InputError: If it cannot be reached, refuses the key, or lists other models only.
+    """
+
+    async def look() -> None:
+        async with client(endpoint, api_key(endpoint.host)) as connection:
+            await look_at(connection, endpoint, down=InputError)
+
+    asyncio.run(look())
+
+
+async def look_at(
+    connection: AsyncOpenAI, endpoint: Endpoint, *, down: type[InputError | Stopped]
+) -> None:
+    """Make sure that a service is there and has the model.
+
+    A service that keeps no list of its models passes, as does one elsewhere whose list has not the
+    model: lists of large services leave some out. Azure, which lists no deployments, is not asked.
+
+    Args:
+        connection: The client that will ask it.
+        endpoint: What is asked.
+        down: What to raise where nobody answers.
+
+    Raises:
+        InputError: If the address, the key or the model is wrong.
+        Stopped: If nobody answers and `down` says so.
+    """
+    import openai
+
+    if endpoint.host.endswith(AZURE_HOSTS):
+        return
+    try:
+        came = await asyncio.wait_for(_got(connection, "/models"), _SECONDS)
+    except openai.APIStatusError as error:
+        await _judge_status(connection, endpoint, error, down)
+    except (openai.APIError, TimeoutError) as error:
+        reason = await asyncio.to_thread(_why, endpoint, error)
+        raise down(
+            f"{endpoint.base_url}: no server answers for model {endpoint.model!r} ({reason})"
+        ) from None
+    except json.JSONDecodeError:
+        return
+    else:
+        await _judge_list(connection, endpoint, came)
+
+
+async def _got(connection: AsyncOpenAI, path: str) -> Any:
+    return await connection.get(path, cast_to=object)
+
+
+async def _judge_status(
+    connection: AsyncOpenAI,
+    endpoint: Endpoint,
+    error: Any,
+    down: type[InputError | Stopped],
+) -> None:
+    status, page = error.status_code, page_in(error.response.text)
+    if status in _NOT_THERE:
+        await _require_no_better(connection, endpoint)
+    elif page is not None and status != _INTERNAL:
+        kind = down if status >= _INTERNAL else InputError
+        raise kind(no_service(page, status, endpoint))
+    elif status in _KEY_REFUSED:
+        raise InputError(f"{endpoint.base_url} refuses the key; set MI_LLM_API_KEY")
+    elif down is InputError and status >= _INTERNAL:
+        raise InputError(
+            f"{endpoint.base_url}: the server answers HTTP {status}; is it still starting?"
+        )
+
+
+async def _judge_list(connection: AsyncOpenAI, endpoint: Endpoint, came: Any) -> None:
+    if isinstance(came, str) and (page := page_in(came)) is not None:
+        await _require_no_better(connection, endpoint)
+        raise InputError(no_service(page, 200, endpoint))
+    names = _names(came)
+    if names is None or endpoint.model in names or f"{endpoint.model}:latest" in names:
+        return
+    if endpoint.host == "loopback":
+        raise InputError(_other_models(endpoint, names))
+
+
+def _other_models(endpoint: Endpoint, names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (
+        f"model {endpoint.model!r} is not served at {endpoint.base_url}; "
+        f"there are: {', '.join(names[:_LISTED]) or 'none'}{more}"
+    )
+
+
+async def _require_no_better(connection: AsyncOpenAI, endpoint: Endpoint) -> None:
+    """Raise `InputError` if models are listed at the address that was likely meant."""
+    import openai
+
+    meant = likely_url(endpoint.base_url)
+    if meant == endpoint.base_url.rstrip("/"):
+        return
+    with suppress(openai.APIError, TimeoutError, json.JSONDecodeError):
+        there = connection.with_options(base_url=meant)
+        if _names(await asyncio.wait_for(_got(there, "/models"), _ASIDE)) is not None:
+            raise InputError(
+                f"{endpoint.base_url} is not where the model answers; give --base-url {meant}"
+            )
+
+
+def _names(came: Any) -> list[str] | None:
+    """The names in a list of models; None if it is not one."""
+    try:
+        return sorted(str(one["id"]) for one in came["data"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _why(endpoint: Endpoint, error: BaseException) -> str:
+    """Why nobody answers, and what to do."""
+    parts = urlsplit(endpoint.base_url)
+    other = {"https": "http", "http": "https"}[parts.scheme]
+    said = " ".join(str(error.__cause__ or error).split()).lower()
+    if any(each in said for each in _NO_SUCH_NAME):
+        return f"no host {parts.hostname!r} is known; correct the address"
+    port = parts.port or {"https": 443, "http": 80}[parts.scheme]
+    if _speaks(parts.hostname or "", port, secure=other == "https"):
+        right = endpoint.base_url.replace(parts.scheme, other, 1)
+        return f"it speaks {other}, not {parts.scheme}; try --base-url {right}"
+    if "attempts failed" in said or "refused" in said:
+        return "connection refused: nothing listens there; start the server, or correct the port"
+    if not said or "timed out" in said:
+        return f"not a word within {_SECONDS:g} s; is it another program's port, or does it hang?"
+    return said
+
+
+def _speaks(host: str, port: int, *, secure: bool) -> bool:
+    """Whether a port speaks http, or https; nothing but a bare question is sent, no key."""
+    try:
+        with socket.create_connection((host, port), timeout=_ASIDE) as plain:
+            if secure:
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                with context.wrap_socket(plain, server_hostname=host):
+                    return True
+            asked = f"GET /v1/models HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            plain.sendall(asked.encode())
+            return plain.recv(5) == b"HTTP/"
+    except (OSError, ValueError):
+        return False
