@@ -195,6 +195,7 @@ class Publication:
     def __init__(self, inputs: Sequence[Path]) -> None:
         self._inputs = inputs
         self._drafts: dict[Path, tuple[Path, int]] = {}  # of each output, with its lock
+        self._changing: set[Path] = set()  # folders whose files will change
         self._streams: list[TextIO] = []
         self._made: list[Path] = []  # folders on the way
 
@@ -214,13 +215,21 @@ class Publication:
         self._streams.append(draft.open("w", encoding="utf-8", newline="\n"))
         return self._streams[-1]
 
-    def folder(self, path: Path, *, overwrite: bool = False) -> Path:
-        """The empty draft of a folder, to be filled; a draft of one is filled itself."""
+    def folder(self, path: Path, *, overwrite: bool = False, fixed: bool = True) -> Path:
+        """The empty draft of a folder, to be filled; a draft of one is filled itself.
+
+        Args:
+            path: The folder.
+            overwrite: Whether one that holds something may be replaced.
+            fixed: Whether its files stay as they are, so that their hashes tell them.
+        """
         if path in _FOLDERS:
             return path
         refuse_existing_folder(path, overwrite=overwrite, inputs=self._inputs)
         draft = self._draft(path, _new_folder)
         _FOLDERS[draft] = shown(path)
+        if not fixed:
+            self._changing.add(path)
         return draft
 
     def digests(self) -> dict[Path, dict[Path, str]]:
@@ -230,7 +239,10 @@ class Publication:
         """
         for stream in self._streams:
             stream.flush()
-        return {path: dict(_digests(path, draft)) for path, (draft, _) in self._drafts.items()}
+        return {
+            path: {} if path in self._changing else dict(_digests(path, draft))
+            for path, (draft, _) in self._drafts.items()
+        }
 
     def publish(self) -> None:
         """Put all in place, what was begun last first."""

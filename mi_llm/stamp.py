@@ -71,14 +71,19 @@ def stamped_set(
 
 @contextmanager
 def stamped_folder(
-    output: Path, *, inputs: Sequence[Path], packages: Sequence[str] = (), overwrite: bool = False
+    output: Path,
+    *,
+    inputs: Sequence[Path],
+    packages: Sequence[str] = (),
+    overwrite: bool = False,
+    fixed: bool = True,
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Give a folder to fill that appears, with its stamp, only when the block ends well.
 
-    As `stamped_set` with one folder, which is begun at once.
+    As `stamped_set` with one folder, which is begun at once; without hashes unless it is `fixed`.
     """
     with stamped_set(inputs=inputs, packages=packages) as (outputs, details):
-        yield outputs.folder(output, overwrite=overwrite), details
+        yield outputs.folder(output, overwrite=overwrite, fixed=fixed), details
 
 
 def _beside(output: Path, digests: Mapping[Path, Mapping[Path, str]]) -> dict[str, Any]:

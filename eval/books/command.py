@@ -46,7 +46,9 @@ def book(
     blinding = blinded([one for path in transcripts for one in read_dialogues(path)], seed=seed)
     volleys = sum(turn.role == "counselor" for one in blinding.transcripts for turn in one.turns)
     counts = {"transcripts": len(blinding.transcripts), "volleys": volleys, **blinding.removed}
-    opened = stamped_folder(output, inputs=transcripts, packages=["openpyxl"], overwrite=overwrite)
+    opened = stamped_folder(
+        output, inputs=transcripts, packages=["openpyxl"], overwrite=overwrite, fixed=False
+    )
     with opened as (draft, details):
         books = write_books(draft, blinding, raters, language=lang)
         details.update(counts=counts, seed=seed, language=lang)
