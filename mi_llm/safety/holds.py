@@ -45,7 +45,7 @@ def is_story(plain: str, start: int, end: int, *, of_self_harm: bool) -> bool:
         return False
     if _holds("games").fullmatch(plain, begins, ends):
         if of_self_harm:
-            return not wish and plain[start] == "死"
+            return not wish and bool(_DIES.match(plain, start, end))
         return not _holds("close").search(plain, ends, end)
     if _ME.search(plain, ends, end):
         return False
@@ -81,7 +81,7 @@ _DENIAL = re.compile(
 _DENIED_DENIAL = re.compile(
     r"(?:(?<!是)不是|并不是|并非|(?:不能|没法|不敢|不好|没|没有|谁|怎么能)说|无时无刻|不可能|不见得|未必|(?<!会)不会|难免"
     r"|没有?(?:哪?[一几]?[天刻秒晚日夜次]|时候|哪|人)|哪有|哪里|哪[一]?[天刻]|怎么(?:会|可能|能)|难道|谁(?:会|又|能)?(?=[没不])|很难|难以"
-    r"|没有|无法|没法|不能|忍不住|不得)"
+    r"|没有|无法|没法|不能|忍不住|不得|[就才](?=不会|不再)|为(?:何|什么|啥)(?=[^，]{0,4}不是))"
     r"[^，。；！？,;!?\n]{0,8}[没不][^，。；！？,;!?\n]{0,3}$"
     r"|(?:不得|忍|由|止|禁|控制|抑制)不(?:住|了|得)?[^，。；！？,;!?\n]{0,3}$"
     r"|\b(?:not|isn't|can't|cannot|never|wasn't) (?:that|like|say|stop|stopped|help|as if|true)\b.*"
@@ -111,4 +111,5 @@ _FOLLOWS = re.compile(
 _JOINS_IN = re.compile(
     r"[^。！？!?\n]{0,40}(?:我也|我就想|我想|我真想|羡慕|[和跟像]我|\b(?:i want|like me|me too)\b)"
 )
+_DIES = re.compile(r"(?:我们?|自己|又|就|老是?|都|总)*死")
 _NEXT = re.compile(r"最后|最终|结果|结局|结尾|然后|于是|后来|终于|又|还|被")
