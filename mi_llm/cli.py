@@ -12,6 +12,7 @@ import typer
 
 from mi_llm.errors import InputError, Stopped
 from mi_llm.publishing import reading_from
+from mi_llm.secret_settings import without_secrets
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -68,13 +69,16 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except InputError as error:
-        print(" ".join(str(error).splitlines()), file=sys.stderr)
+        print(_line(error), file=sys.stderr)
         sys.exit(WRONG_INPUT)
     except Stopped as stop:
-        reason = " ".join(str(stop).splitlines())
-        print(f"stopped: {reason}; run the same command again to go on", file=sys.stderr)
+        print(f"stopped: {_line(stop)}; run the same command again to go on", file=sys.stderr)
         sys.exit(STOPPED)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # typer's answer to Ctrl-C
             print("interrupted", file=sys.stderr)
         raise
+
+
+def _line(error: Exception) -> str:
+    return without_secrets(" ".join(str(error).splitlines()))

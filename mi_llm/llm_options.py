@@ -6,6 +6,7 @@ Keys are no options: they come from the environment (`mi_llm.door.endpoint.KEY_V
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import typer
 
 from mi_llm import files
 from mi_llm.errors import InputError
+from mi_llm.secret_settings import is_secret
 
 if TYPE_CHECKING:
     from mi_llm.door.endpoint import Endpoint
@@ -56,6 +58,10 @@ Timeout = Annotated[
 AllowHost = Annotated[
     list[str] | None,
     typer.Option(help="A host other than this machine that dialogues may go to; repeatable."),
+]
+InsecureHttp = Annotated[
+    bool,
+    typer.Option("--insecure-http", help="Ask another machine over http://, open to all."),
 ]
 NoMask = Annotated[
     bool, typer.Option("--no-mask", help="Send personal data as it is; the stamp says so.")
@@ -144,6 +150,7 @@ def asking_from(
     extra: Extra = "{}",
     timeout: Timeout = 300.0,
     allow_host: AllowHost = None,
+    insecure_http: InsecureHttp = False,
     no_mask: NoMask = False,
     prices: PriceFile = None,
     budget: Budget = None,
@@ -169,6 +176,7 @@ def asking_from(
         extra=json_object("--extra", extra),
         timeout=timeout,
         allow_hosts=tuple(allow_host or ()),
+        insecure_http=insecure_http,
         mask=not no_mask,
         budget=budget,
         prices=read_prices(prices) if prices else None,
@@ -199,12 +207,13 @@ def json_object(option: str, text: str) -> dict[str, Any]:
     """The JSON object that an option holds.
 
     Raises:
-        InputError: If it is none.
+        InputError: If it is none; what was typed is not repeated where it may hold a secret.
     """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise InputError(f"{option} {text!r}: expected a JSON object")
+        shown = "" if any(map(is_secret, re.findall(r"[\w-]+", text))) else f" {text!r}"
+        raise InputError(f"{option}{shown}: expected a JSON object")
     return value

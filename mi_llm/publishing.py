@@ -28,6 +28,7 @@ from typing import Any, TextIO
 
 from mi_llm import entries
 from mi_llm.errors import InputError
+from mi_llm.secret_settings import without_secrets
 
 _DRAFT = re.compile(r"\.([0-9a-f]{8})-\d+(?:-\d+)?\.(tmp|old)")
 _INPUTS: ContextVar[tuple[Path, ...]] = ContextVar("inputs", default=())
@@ -40,9 +41,10 @@ def stamp_path(output: Path) -> Path:
 
 
 def command_line() -> str:
-    """The command being run, as typed from the project's root."""
+    """The command being run, as typed from the project's root, but for secrets."""
     package = Path(sys.argv[0]).parent.name
-    return shlex.join(["python", "-m", package, *sys.argv[1:]])
+    typed = [without_secrets(word) for word in sys.argv[1:]]
+    return shlex.join(["python", "-m", package, *typed])
 
 
 @contextmanager

@@ -133,11 +133,6 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return Recipe(path, settings, tuple(overrides))
 
 
-def is_secret(key: str) -> bool:
-    """Whether a setting of LLaMA-Factory holds a secret: hf_hub_token, swanlab_api_key, ..."""
-    return key.endswith(("token", "_key"))
-
-
 def read_dataset_info(path: Path) -> dict[str, Any]:
     """Return the entries of a dataset_info.json."""
     info = jsonl.read_json(path)

@@ -46,6 +46,7 @@ def redteam(
     extra: options.Extra = "{}",
     timeout: options.Timeout = 300.0,
     allow_host: options.AllowHost = None,
+    insecure_http: options.InsecureHttp = False,
     again: options.Again = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -71,6 +72,7 @@ def redteam(
         extra=extra,
         timeout=timeout,
         allow_host=allow_host,
+        insecure_http=insecure_http,
         no_mask=True,  # the prompts are made up
         again=again,
     )

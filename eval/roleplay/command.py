@@ -39,6 +39,7 @@ def roleplay(
     extra: options.Extra = "{}",
     timeout: options.Timeout = 120.0,
     allow_host: options.AllowHost = None,
+    insecure_http: options.InsecureHttp = False,
     no_mask: options.NoMask = False,
 ) -> None:
     """Let researchers play standardised clients against counselor models, in a browser.
@@ -59,6 +60,7 @@ def roleplay(
         extra=extra,
         timeout=timeout,
         allow_host=allow_host,
+        insecure_http=insecure_http,
         no_mask=no_mask,
     )
     prompt = load(_PROMPT)

@@ -21,8 +21,9 @@ from eval.predictions import read_rows
 from eval.sweep.sweep import Candidate
 from mi_llm import files, jsonl
 from mi_llm.errors import InputError
-from mi_llm.recipe import DATASET_INFO, Recipe, is_secret, load_recipe, read_dataset_info
+from mi_llm.recipe import DATASET_INFO, Recipe, load_recipe, read_dataset_info
 from mi_llm.runs.run import stamp_run
+from mi_llm.secret_settings import is_secret
 
 RECIPES = Path("configs/predict")
 PREDICTIONS = "generated_predictions.jsonl"

@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 from mi_llm.door.notes import Notes
 from mi_llm.errors import InputError
+from mi_llm.secret_settings import KEY_VARIABLES, secrets_in, without_secrets
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from mi_llm.door.spending import Prices
 
-KEY_VARIABLES = ("MI_LLM_API_KEY", "OPENAI_API_KEY")
 AZURE_HOSTS = ".openai.azure.com"
 AZURE_VERSION_VARIABLE = "OPENAI_API_VERSION"
 _NAME = re.compile(r"[^\s=]+")
@@ -47,6 +47,7 @@ class Endpoint:
         attempts: How often a request is sent before a fault of the service is taken as lasting.
         first_pause: Seconds to wait after a first fault; doubled with every further one.
         allow_hosts: Hosts other than loopback that may be asked, each by its exact name.
+        insecure_http: Whether they may be asked over `http://`, which anyone on the way can read.
         mask: Mask personal data before anything is sent.
         budget: Money that all answers of the ledger together may cost; needs `prices`.
         prices: What the models cost; None is unknown.
@@ -65,6 +66,7 @@ class Endpoint:
     attempts: int = 6
     first_pause: float = 0.5
     allow_hosts: tuple[str, ...] = ()
+    insecure_http: bool = False
     mask: bool = True
     budget: float | None = None
     prices: Prices | None = None
@@ -78,6 +80,18 @@ class Endpoint:
             raise InputError(
                 f"--base-url {self.base_url}: {host} is not this machine, and dialogues would leave"
                 f" it; add --allow-host {host} if they may"
+            )
+        if self.base_url.lower().startswith("http:") and not (
+            is_loopback(host) or self.insecure_http
+        ):
+            raise InputError(
+                f"--base-url {self.base_url}: anyone on the way to {host} reads along, and gets the"
+                " key; use https://, or add --insecure-http if the way is safe"
+            )
+        for name in secrets_in(self.extra):
+            raise InputError(
+                f"extra parameter {name!r} holds a secret, and what is typed ends up in stamps; "
+                f"a key goes into {KEY_VARIABLES[0]}"
             )
         for name in ("concurrency", "rpm", "max_tokens", "timeout", "attempts", "budget"):
             value = getattr(self, name)
@@ -134,7 +148,7 @@ def named(option: str, model: str, endpoint: Endpoint) -> Endpoint:
     name, equals, url = model.partition("=")
     if not _NAME.fullmatch(name) or not name.isprintable() or (equals and not url):
         raise InputError(
-            f"{option} {model!r}: expected NAME or NAME=BASE_URL, "
+            f"{option} {without_secrets(model)!r}: expected NAME or NAME=BASE_URL, "
             "such as glm4_lora=http://127.0.0.1:8000/v1"
         )
     return replace(endpoint, model=name, base_url=url or endpoint.base_url)
@@ -206,13 +220,14 @@ def client(endpoint: Endpoint, key: str) -> AsyncOpenAI:
 
 
 def _host_of(base_url: str) -> str:
+    shown = without_secrets(base_url)
     try:
         parts = urlsplit(base_url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise InputError(f"--base-url {base_url!r}: {str(error).lower()}") from None
+        raise InputError(f"--base-url {shown!r}: {str(error).lower()}") from None
     if parts.scheme not in {"http", "https"} or not host:
-        raise InputError(f"--base-url {base_url!r}: expected such as http://127.0.0.1:8000/v1")
+        raise InputError(f"--base-url {shown!r}: expected such as http://127.0.0.1:8000/v1")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise InputError(
             f"--base-url of {host}: only scheme, host, port and path; "

@@ -9,7 +9,8 @@ from typing import Any
 
 from mi_llm import jsonl
 from mi_llm.errors import InputError
-from mi_llm.recipe import Recipe, is_secret
+from mi_llm.recipe import Recipe
+from mi_llm.secret_settings import is_secret
 from mi_llm.stamp import stamp_path, write_stamp
 
 _PACKAGES = ("llamafactory", "transformers", "peft", "torch")

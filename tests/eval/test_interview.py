@@ -20,8 +20,8 @@ import prompts
 from eval.interview.command import interview
 from eval.transcripts.collection import read_transcripts
 from mi_llm import cli
-from mi_llm.door.endpoint import KEY_VARIABLES
 from mi_llm.errors import InputError
+from mi_llm.secret_settings import KEY_VARIABLES
 from tests.eval.scripted_clients import (
     CLIENT,
     FAREWELL,

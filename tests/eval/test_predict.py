@@ -19,7 +19,7 @@ from eval.__main__ import app
 from eval.predict import MARGINS, messages
 from eval.runs import read_run
 from mi_llm import cli
-from mi_llm.door.endpoint import KEY_VARIABLES
+from mi_llm.secret_settings import KEY_VARIABLES
 from mi_llm.validation import usual_columns
 from tests.llm_server import LLMServer, Received, Reply, Script, failed, with_latency
 

@@ -161,6 +161,58 @@ def test_an_address_that_is_none_or_holds_a_secret_is_refused_without_saying_it(
     assert KEY not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("http://api.example.org/v1", "api.example.org"),
+        ("HTTP://10.0.0.7:8000/v1", "10.0.0.7"),
+        ("http://gpu-server:8000/v1", "gpu-server"),
+        ("http://[2001:db8::1]/v1", "2001:db8::1"),
+    ],
+)
+def test_another_host_is_not_asked_in_the_open_unless_told(url, named):
+    with pytest.raises(InputError, match=r"reads along, and gets the key; use https://, or add --"):
+        Endpoint(url, "m", allow_hosts=(named,))
+    assert Endpoint(url, "m", allow_hosts=(named,), insecure_http=True).host == named
+
+
+@pytest.mark.parametrize("url", ["http://localhost/v1", "http://127.9.9.9/v1", "http://[::1]:9/v1"])
+def test_this_machine_may_be_asked_in_the_open(url):
+    assert Endpoint(url, "m").host == "loopback"
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"api_key": "hunter2"},
+        {"metadata": {"a": [{"accessToken": "hunter2"}]}},
+        {"PASSWORD": "hunter2"},
+        {"extra_headers": {"X-Group": "hunter2"}},
+        {"headers": {"Authorization": "hunter2"}},
+        {"proxy": "http://me:hunter2@proxy.example.org"},
+        {"user": "Bearer hunter2hunter2"},
+        {"note": "sk-hunter2hunter2hunter2"},
+        {"anything": "the environment's own hunter2"},
+    ],
+)
+def test_a_secret_among_more_parameters_is_refused_without_saying_it(monkeypatch, extra):
+    monkeypatch.setenv("MI_LLM_API_KEY", "environment's own hunter2")
+    with pytest.raises(InputError, match=r"^extra parameter '[\w-]+' holds a secret") as refusal:
+        Endpoint("http://127.0.0.1/v1", "m", extra=extra)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_parameters_without_a_secret_are_sent():
+    extra = {
+        "max_tokens": 9,
+        "stop": ["</s>"],
+        "prompt_cache_key": "study-1",
+        "response_format": {"type": "json_schema", "schema": {"token": {"type": "string"}}},
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+    assert Endpoint("http://127.0.0.1/v1", "m", extra=extra).extra == extra
+
+
 async def closed(endpoint: Endpoint) -> str:
     """The host that OpenAI's client would ask."""
     made = client(endpoint, KEY)

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from mi_llm import cli
-from mi_llm.door.endpoint import KEY_VARIABLES, Endpoint
+from mi_llm.door.endpoint import Endpoint
 from mi_llm.errors import Stopped
 from mi_llm.llm import Answer, SetAside, Tally, ask_all
+from mi_llm.secret_settings import KEY_VARIABLES
 from tests.llm_driver import ROOT, app, command, environment, requests
 from tests.llm_driver import words as typed
 from tests.llm_server import (
