@@ -44,6 +44,7 @@ def calm_it(
     from converters.asking import tally
     from converters.calm_it import generate
     from mi_llm.profiles import read_profiles
+    from mi_llm.service import copies
 
     planned = generate.sessions(
         read_profiles(path), framework, rounds=rounds, each=sessions, seed=seed
@@ -53,7 +54,8 @@ def calm_it(
         return
     service = generate.service_for(asking.endpoint, output, again=asking.again)
     made = generate.write(planned, path, output, service, overwrite=overwrite)
-    _tell([made.line(), f"{output}: {tally(made.dialogues, made.asides, word='made')}"])
+    told = [*copies(service.tally), *(one.line for one in made.alike)]
+    _tell([made.line(), *told, f"{output}: {tally(made.dialogues, made.asides, word='made')}"])
     if made.asides:
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
 

@@ -25,7 +25,7 @@ from mi_llm.dialogue import Dialogue, dialogue_lines
 from mi_llm.door.progress import Progress
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import Door
-from mi_llm.service import Service
+from mi_llm.service import Alike, Service, alike
 from mi_llm.stamp import stamped_set
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Made:
         asides: Those that were not, by status and kind of reason.
         ends: Why the dialogues ended.
         counts: What was counted in them: `requests`, `selector_fallback`, ...
+        reasons: What trackers and selector gave as theirs, by side.
     """
 
     dialogues: int = 0
@@ -54,6 +55,7 @@ class Made:
     asides: Asides = field(default_factory=Asides)
     ends: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, list[list[str]]] = field(default_factory=dict)
 
     def take(self, one: Dialogue | Aside) -> None:
         """Count one more."""
@@ -64,6 +66,16 @@ class Made:
         self.rounds += len(one.rounds)
         self.ends[one.meta["transcript"]["end_reason"]] += 1
         self.counts += Counter(one.meta["calm_it"]["counts"])
+        for told in one.meta["calm_it"].get("rounds", ()):
+            for side in ("client", "counselor"):
+                if reason := told.get(side, {}).get("reason"):
+                    self.reasons.setdefault(side, []).append([reason])
+
+    @property
+    def alike(self) -> list[Alike]:
+        """The reasons of each side that hardly vary."""
+        found = (alike(f"{side}'s reasons", one) for side, one in self.reasons.items())
+        return [one for one in found if one]
 
     def line(self) -> str:
         """What a person wants to know of the dialogues, on one line."""
@@ -81,6 +93,7 @@ class Made:
             "rounds": self.rounds,
             **{f"ended: {name}": count for name, count in sorted(self.ends.items())},
             **dict(sorted(self.counts.items())),
+            **{name: count for one in self.alike for name, count in one.counts.items()},
             **aside,
         }
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from eval.counselor_options import Classifier, PromptPlace
+from eval.counselor_options import Classifier, ClassifierRequired, PromptPlace, require_named
 from mi_llm import cli, files, jsonl
 from mi_llm.cli import Overwrite
 from mi_llm.llm_options import Asking, asks_a_model, json_object
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from eval.interview.fidelity import Fidelity
     from eval.interview.interview import Held, Interviews, Study
     from mi_llm.llm import Endpoint, Tally
+    from mi_llm.safety import Looked
+    from mi_llm.service import Alike
     from mi_llm.simulation import PromptText
 
 TRANSCRIPTS = "transcripts.jsonl"
@@ -61,6 +63,7 @@ def interview(
         str, typer.Option(help="More of the counselors' request body, as JSON.")
     ] = "{}",
     classifier: Classifier = "",
+    classifier_required: ClassifierRequired = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Have simulated clients talk with counselor models; write transcripts and how clients played.
@@ -73,6 +76,7 @@ def interview(
     from eval.interview.interview import Interviews
     from mi_llm.door.reaching import require_served
 
+    require_named(classifier, required=classifier_required)
     replying = replace(
         asking.endpoint,
         temperature=None if reply_temperature < 0 else reply_temperature,
@@ -95,7 +99,8 @@ def interview(
     looking = [study.classifier] if study.classifier else []
     for endpoint in (study.client, *study.counselors.values(), *looking):
         require_served(endpoint)
-    work = Interviews(study, output.with_name(f"{output.name}.ledger"), again=asking.again)
+    ledgers = output.with_name(f"{output.name}.ledger")
+    work = Interviews(study, ledgers, again=asking.again, required=classifier_required)
     held = _held(work)
     _publish(output, profiles, work, held, overwrite=overwrite)
 
@@ -195,12 +200,13 @@ def _publish(
         with files.whole(draft / f"{FIDELITY}.md") as stream:
             stream.write(as_markdown(found))
         details.update(_details(work, held))
-    _close(output, held, failures, next(iter(found.values())))
+    _close(output, held, failures, next(iter(found.values())), work)
 
 
 def _details(work: Interviews, held: Sequence[Held]) -> dict[str, Any]:
     """What shaped the sessions, and what came of them."""
     from eval.interview.transcripts import classifier_settings, client_settings, settings
+    from mi_llm.safety import second_look
 
     study = work.study
     return {
@@ -210,11 +216,16 @@ def _details(work: Interviews, held: Sequence[Held]) -> dict[str, Any]:
             **Counter(f"ended: {one.conversation.end_reason}" for one in held),
             "answers of the clients' model": work.client.answered,
             "answers of counselors": sum(one.answered for one in work.counselors.values()),
-            "client turns without a verdict of the classifier": work.classifier.set_aside,
+            **(second_look.counts(_looked(held)) if study.classifier else {}),
+            **(same.counts if (same := _alike(held)) else {}),
         },
         "seed": study.seed,
         "sessions": study.sessions,
-        "client": {**client_settings(study), "masked": _masked(work.client)},
+        "client": {
+            **client_settings(study),
+            "masked": _masked(work.client),
+            "examples copied": work.client.copied,
+        },
         "counselors": {
             name: {**settings(study, name), "masked": _masked(tally)}
             for name, tally in work.counselors.items()
@@ -223,15 +234,34 @@ def _details(work: Interviews, held: Sequence[Held]) -> dict[str, Any]:
     }
 
 
+def _looked(held: Sequence[Held]) -> list[Looked]:
+    return [looked for one in held for looked in one.looked]
+
+
+def _alike(held: Sequence[Held]) -> Alike | None:
+    """What was observed of the counselors' turns, if it hardly varies."""
+    from mi_llm.service import alike
+
+    notes = (note.get("observation") for one in held for note in one.conversation.notes)
+    seen = [[str(one["acts"]), str(one["addressed"])] for one in notes if one]
+    return alike("reports on counselors' turns", seen)
+
+
 def _masked(tally: Tally) -> dict[str, int]:
     return dict(sorted(tally.masked.items()))
 
 
 def _close(
-    output: Path, held: Sequence[Held], failures: Mapping[str, str], found: Fidelity
+    output: Path,
+    held: Sequence[Held],
+    failures: Mapping[str, str],
+    found: Fidelity,
+    work: Interviews,
 ) -> None:
     """Tell what came of it; end with exit code 1 if a session ended in error."""
     from eval.interview.fidelity import talk_line
+    from mi_llm.safety import second_look
+    from mi_llm.service import copies
 
     rounds = sum(len(one.conversation.turns) // 2 for one in held)
     ends = ", ".join(f"{count:,} {name}" for name, count in found.ends.items() if count)
@@ -239,6 +269,12 @@ def _close(
     print(f"{output}: {len(held):,} sessions, {rounds:,} rounds; ended: {ends}")
     print(talk_line(found))
     print(f"client texts stopped by a gate and said anew: {gates or 'none'}")
+    for line in second_look.lines(_looked(held)) if work.study.classifier else ():
+        print(line)
+    for line in copies(work.client, work.classifier):
+        print(line)
+    if same := _alike(held):
+        print(same.line)
     if failures:
         for name, reason in list(failures.items())[:_TOLD]:
             print(f"{name}: {reason}")

@@ -98,7 +98,9 @@ def fidelity(held: Sequence[Held], *, seed: int) -> Fidelity:
         ready=_ready(held),
         unread=len(said) - len(talk),
         unobserved=sum(note["unobserved"] for _, note in clients),
-        dropped=_summed((note["dropped"] for _, note in clients), ("quote", "reason")),
+        dropped=_summed(
+            (note["dropped"] for _, note in clients), ("quote", "reason", "contradiction")
+        ),
         interventions=dict(
             sorted(
                 Counter(i.step for one in held for _, i in one.conversation.interventions).items()
@@ -188,6 +190,7 @@ def _others(one: Fidelity) -> dict[str, int]:
         "counselor turns not observed": one.unobserved,
         "reported without words that were said": one.dropped["quote"],
         "reported of an unknown reason": one.dropped["reason"],
+        "contradictions of no fact, or in words that were not said": one.dropped["contradiction"],
         "replies cut off": one.cut_off,
         **{f"safety gate: {step}": count for step, count in one.interventions.items()},
     }

@@ -21,7 +21,7 @@ from mi_llm.dialogue import Turn
 from mi_llm.errors import InputError, Stopped
 from mi_llm.llm import Answer, Door, Endpoint, Request, SetAside, Tally
 from mi_llm.profiles import Profile
-from mi_llm.safety import Gate, Look
+from mi_llm.safety import Gate, Look, Looked, NoVerdict
 from mi_llm.simulation import (
     Ask,
     ClientPrompts,
@@ -92,10 +92,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A session and what came of it."""
+    """A session and what came of it, and of a classifier's looks at the client's turns."""
 
     session: Session
     conversation: Conversation
+    looked: tuple[Looked, ...] = ()
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ class Interviews:
         study: What is held.
         ledgers: The folder of answers, one file for each endpoint.
         again: Whether to ask once more what was set aside in an earlier run.
+        required: Whether a client turn without the classifier's verdict ends it all.
         client: What became of the requests to the clients' model.
         counselors: What became of those to each counselor.
         classifier: What became of those to the classifier.
@@ -114,6 +116,7 @@ class Interviews:
     study: Study
     ledgers: Path
     again: bool = False
+    required: bool = False
     client: Tally = field(default_factory=Tally)
     counselors: dict[str, Tally] = field(default_factory=dict)
     classifier: Tally = field(default_factory=Tally)
@@ -153,7 +156,11 @@ class Interviews:
             async def one(session: Session) -> Held:
                 async with places:
                     counselor = counselors[session.model]
-                    held = await self._session(session, client, counselor, looking)
+                    try:
+                        held = await self._session(session, client, counselor, looking)
+                    except NoVerdict as error:
+                        self._end = self._end or error  # nobody asks anything more
+                        raise
                 done(held)
                 return held
 
@@ -197,15 +204,18 @@ class Interviews:
             seed=study.seed,
         )
         model = ModelCounselor(study.instruction, study.prompt_as, counselor, session)
-        safety = study.safety
+        look = None
+        if looking:
+            safety = study.safety
+            look = Look(safety.text, safety.sha, looking, session.id, self.required)
         talk = await converse(
             player,
             model,
             Gate(profile.locale),
             max_rounds=profile.max_rounds,
-            look=Look(safety.text, safety.sha, looking, session.id) if looking else None,
+            look=look,
         )
-        return Held(session, talk)
+        return Held(session, talk, tuple(look.looked) if look else ())
 
 
 @dataclass(frozen=True, slots=True)

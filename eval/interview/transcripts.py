@@ -28,7 +28,10 @@ def transcript(held: Held, study: Study) -> Dialogue:
         "end_reason": str(talk.end_reason),
         "session": session.number,
         "safety": talk.safety,
-        "flags": _flags(talk, Gate(profile.locale)),
+        "flags": [
+            *_flags(talk, Gate(profile.locale)),
+            *(flag for looked in held.looked if (flag := looked.flag)),
+        ],
     }
     simulation = {
         "client": client_settings(study),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import typer
 
-from eval.counselor_options import Classifier, PromptPlace
+from eval.counselor_options import Classifier, ClassifierRequired, PromptPlace, require_named
 from mi_llm import cli, files
 from mi_llm import llm_options as options
 from mi_llm.cli import Overwrite
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eval.redteam.cases import Case
     from eval.redteam.redteam import Ask, Guarded, Judged
     from mi_llm.llm import Endpoint
-    from mi_llm.safety import Verdict
+    from mi_llm.safety import Looked
 
 _PROMPT = "counselor.v1"  # as the training rows have it
 _CLASSIFIER = "safety.v2"
@@ -38,6 +38,7 @@ def redteam(
     ] = None,
     *,
     classifier: Classifier = "",
+    classifier_required: ClassifierRequired = False,
     base_url: options.BaseUrl = options.DEFAULT_BASE_URL,
     prompt_as: PromptPlace = "instruction",
     concurrency: options.Concurrency = 8,
@@ -59,6 +60,7 @@ def redteam(
     from eval.redteam.cases import read_cases
     from eval.redteam.redteam import as_json, guarded
 
+    require_named(classifier, required=classifier_required)
     if (models or classifier) and not output:
         raise InputError("--models and --classifier: say with -o where the replies are kept")
     if output:
@@ -80,14 +82,15 @@ def redteam(
     endpoints = _served(models or [], asked.endpoint)
     cases = read_cases()
     with files.full_disk_stops(), options.told_at_the_end(asked.endpoint):
-        seen = _verdicts(cases, looking, output, again=again)
+        seen = _verdicts(cases, looking, output, again=again, required=classifier_required)
         gate = [guarded(case, seen) for case in cases]
         _tell_gate(gate)
         found = _judged(cases, endpoints, prompt_as, output, again=again)
     _tell_models(found)
     if output:
-        report = as_json(gate, found)
-        _write(output, report, {**looking, **endpoints}, prompt_as, overwrite=overwrite)
+        report = as_json(gate, found, seen)
+        servers = {**looking, **endpoints}
+        _write(output, report, servers, prompt_as, seen.values(), overwrite=overwrite)
     if any(one.missed for one in gate):
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
 
@@ -115,16 +118,25 @@ def _asker(endpoint: Endpoint, output: Path | None, *, again: bool) -> Ask:
 
 
 def _verdicts(
-    cases: Sequence[Case], looking: Mapping[str, Endpoint], output: Path | None, *, again: bool
-) -> dict[str, Verdict]:
+    cases: Sequence[Case],
+    looking: Mapping[str, Endpoint],
+    output: Path | None,
+    *,
+    again: bool,
+    required: bool,
+) -> dict[str, Looked]:
     from eval.redteam.redteam import verdicts
+    from mi_llm.safety import second_look
     from prompts import load
 
-    found: dict[str, Verdict] = {}
-    for name, endpoint in looking.items():
+    found: dict[str, Looked] = {}
+    for endpoint in looking.values():
         found = verdicts(cases, load(_CLASSIFIER), _asker(endpoint, output, again=again))
-        turns = sum(len(case.turns) for case in cases)
-        print(f"classifier {name}: a verdict on {len(found)} of {turns} turns")
+        for line in second_look.lines(found.values()):
+            print(line)
+        silent = [(name, one) for name, one in found.items() if one.verdict is None]
+        if required and silent:
+            raise second_look.no_verdict(*silent[0])
     return found
 
 
@@ -194,18 +206,21 @@ def _write(
     report: Mapping[str, Any],
     endpoints: Mapping[str, Endpoint],
     prompt_as: PromptAs,
+    looked: Iterable[Looked],
     *,
     overwrite: bool,
 ) -> None:
     from eval.redteam.cases import FILE
     from mi_llm import jsonl
+    from mi_llm.safety import second_look
     from mi_llm.stamp import stamped
     from prompts import load
 
+    seen = second_look.counts(looked) if report["classifier"] else {}
     packages = ["openai"] if endpoints else []
     with stamped(output, inputs=[FILE], packages=packages, overwrite=overwrite) as (stream, facts):
         stream.write(jsonl.dumped(report, indent=1) + "\n")
-        facts["counts"] = {"prompts": len(report["gate"]), "models": len(endpoints)}
+        facts["counts"] = {"prompts": len(report["gate"]), "models": len(endpoints), **seen}
         if endpoints:
             facts["prompts"] = {name: load(name).sha for name in (_PROMPT, _CLASSIFIER)}
             facts["prompt_as"] = prompt_as

@@ -17,8 +17,8 @@ from mi_llm.llm import Answer, Request, SetAside
 from mi_llm.safety import (
     Gate,
     Intervention,
+    Looked,
     Step,
-    Verdict,
     classifier_request,
     harmful_advice,
     is_safety_response,
@@ -83,8 +83,8 @@ class Judged:
         return bool(found) or self.safe is False
 
 
-def verdicts(cases: Sequence[Case], prompt: Prompt, ask: Ask) -> dict[str, Verdict]:
-    """What a classifier says of every turn, by "id#turn"; those without an answer are missing.
+def verdicts(cases: Sequence[Case], prompt: Prompt, ask: Ask) -> dict[str, Looked]:
+    """What a classifier says of every turn, by "id#turn".
 
     Args:
         cases: The prompts.
@@ -96,14 +96,15 @@ def verdicts(cases: Sequence[Case], prompt: Prompt, ask: Ask) -> dict[str, Verdi
         for case in cases
         for number, said in enumerate(case.turns)
     ]
-    return {
-        result.id: result.value
-        for result in ask(requests)
-        if isinstance(result, Answer) and isinstance(result.value, Verdict)
+    turns = {
+        _turn_id(case, number): (number + 1, said)
+        for case in cases
+        for number, said in enumerate(case.turns)
     }
+    return {result.id: Looked.of(*turns[result.id], result) for result in ask(requests)}
 
 
-def guarded(case: Case, found: Mapping[str, Verdict] | None = None) -> Guarded:
+def guarded(case: Case, found: Mapping[str, Looked] | None = None) -> Guarded:
     """Put a prompt to the gate, each turn with what came of those before.
 
     Args:
@@ -112,8 +113,8 @@ def guarded(case: Case, found: Mapping[str, Verdict] | None = None) -> Guarded:
     """
     gate, earlier = Gate(case.locale), list[Intervention | None]()
     for number, said in enumerate(case.turns):
-        verdict = (found or {}).get(_turn_id(case, number))
-        earlier.append(gate.intervene(said, earlier, verdict))
+        looked = (found or {}).get(_turn_id(case, number))
+        earlier.append(gate.intervene(said, earlier, looked.verdict if looked else None))
     return Guarded(case, tuple(one.step if one else None for one in earlier))
 
 
@@ -169,9 +170,21 @@ def judged(
     )
 
 
-def as_json(gate: Sequence[Guarded], models: Mapping[str, Sequence[Judged]]) -> dict[str, Any]:
+def as_json(
+    gate: Sequence[Guarded],
+    models: Mapping[str, Sequence[Judged]],
+    looked: Mapping[str, Looked],
+) -> dict[str, Any]:
     """All findings with the replies, for the file; it holds what a model said, harmful or not."""
     return {
+        "classifier": {
+            name: {
+                "verdict": one.verdict and one.verdict.model_dump(mode="json"),
+                "words_said": not one.is_unquoted,
+                "reason": one.reason,
+            }
+            for name, one in looked.items()
+        },
         "gate": [
             {"id": one.case.id, "expected": one.case.gate, "steps": one.steps} for one in gate
         ],

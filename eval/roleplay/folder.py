@@ -167,8 +167,8 @@ def _changes(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str
     """What differs, in words: `seed 42, now 7`, `another profile 'p1'`, `no model 'm'`."""
     for name in dict.fromkeys([*held, *wanted]):
         before, now = held.get(name), wanted.get(name)
-        if before == now:
-            continue
+        if before == now or (name == "safety_prompt" and not wanted.get("classifier")):
+            continue  # without a classifier it is told nobody
         if name in ("profiles", "models") and isinstance(before, dict) and isinstance(now, dict):
             yield from _changed_entries(name.removesuffix("s"), before, now)
         else:

@@ -131,7 +131,11 @@ class Translator:
         masked = dict(sorted(self.tally.masked.items()))
         return {
             "prompts": {self.prompt.name: self.prompt.sha},
-            "endpoint": {**self.endpoint.as_stamp(), "masked": masked},
+            "endpoint": {
+                **self.endpoint.as_stamp(),
+                "masked": masked,
+                "examples copied": self.tally.copied,
+            },
         }
 
     def _requests(self, transcripts: Iterable[Dialogue]) -> list[Request]:

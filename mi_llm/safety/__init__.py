@@ -11,7 +11,7 @@ from mi_llm.safety.lexicon import (
     harmful_advice,
     is_safety_response,
 )
-from mi_llm.safety.second_look import Look, intervention
+from mi_llm.safety.second_look import Look, Looked, NoVerdict, intervention
 from mi_llm.safety.signs import Level, Source
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "Intervention",
     "Level",
     "Look",
+    "Looked",
+    "NoVerdict",
     "Risk",
     "Source",
     "Step",

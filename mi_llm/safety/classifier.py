@@ -1,4 +1,8 @@
-"""A model's second look at a client's turn: it may add what the lexicon missed, nothing else."""
+"""A model's second look at a client's turn: it may add what the lexicon missed, nothing else.
+
+An alarm is never lost: one whose words were not said, or that says in one place that there is a
+danger and in another that there is none, is a hint, and the gate asks.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 from mi_llm import jsonl
+from mi_llm.quotation import quotes
 from mi_llm.safety.lexicon import Risk
-from mi_llm.safety.signs import Sign
+from mi_llm.safety.signs import Level, Sign
 
 if TYPE_CHECKING:
     from mi_llm.llm import Request
@@ -31,15 +36,29 @@ class Verdict(BaseModel):
     about: Literal["self", "other", "story", "none"]
     quote: str
 
+    @property
+    def is_alarm(self) -> bool:
+        """Whether it names a danger to somebody; what only a story holds is none."""
+        return self.risk not in ("none", Risk.MINOR) and self.about != "story"
+
     def signs(self, said: str) -> list[Sign]:
-        """The sign that it adds, or none: also if the quotation is not in what was said."""
-        quote = self.quote.strip()
-        risk, level, about = self.risk, self.level, self.about
-        if not quote or quote not in said or risk in ("none", Risk.MINOR):
+        """The sign that it adds, or none; only a hint if the words it quotes were not said."""
+        if not self.is_alarm:
             return []
-        if level == "none" or about == "story" or about == "none":
-            return []
-        return [Sign(Risk(risk), level, about, quote, "classifier")]
+        found = quotes(self.quote, said)
+        level: Level = "explicit" if found and self.level == "explicit" else "indirect"
+        about: Literal["self", "other"] = "other" if self.about == "other" else "self"
+        quote = self.quote.strip() if found else ""
+        return [Sign(Risk(self.risk), level, about, quote, "classifier")]
+
+
+def fault(verdict: Verdict) -> str | None:
+    """What is wrong with a verdict, in words for the model; None if nothing is."""
+    if verdict.risk == "none" and verdict.level != "none":
+        return (
+            f'risk is "none" but level is "{verdict.level}"; name the risk, or let both be "none"'
+        )
+    return None
 
 
 def classifier_request(
@@ -65,4 +84,4 @@ def classifier_request(
         Message(role="system", content=prompt_text),
         Message(role="user", content=material),
     )
-    return Request(id=id, messages=messages, schema=Verdict, prompt_sha=sha)
+    return Request(id=id, messages=messages, schema=Verdict, prompt_sha=sha, check=fault)

@@ -105,7 +105,8 @@ class SimulatedClient:
         notes.unobserved = True
         if isinstance(answer, Answer) and isinstance(answer.value, Observed):
             seen, dropped = believed(answer.value, turns[-1].content, self._profile)
-            notes.observation, notes.dropped, notes.unobserved = seen, dropped, False
+            notes.observation, notes.unobserved = seen, False
+            notes.dropped.update(dropped)
         self._state, notes.events = step(self._state, notes.observation, self._profile)
 
     def _action(self, before: ClientState, notes: _Notes, number: int) -> Action:
@@ -156,6 +157,7 @@ class SimulatedClient:
         known = facts(self._profile)
         fact = contradiction(answer.value, text, [*known, RED_LINE])
         if fact is None:
+            notes.dropped["contradiction"] += answer.value.contradicts is not None
             return None
         told = f"{fact}：{known[fact]}" if fact in known else "有你绝不会说的话"
         return Trip("contradiction", f"和你的情况不符，{told}")
@@ -176,7 +178,7 @@ class _Notes:
     events: tuple[Event, ...] = ()
     observation: Observation | None = None
     unobserved: bool = False
-    dropped: dict[str, int] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
     gates: Counter[str] = field(default_factory=Counter)
     talk: Talk | None = None
 
@@ -189,7 +191,7 @@ class _Notes:
             "events": [asdict(event) for event in self.events],
             "observation": _plain_observation(self.observation) if self.observation else None,
             "unobserved": self.unobserved,
-            "dropped": self.dropped,
+            "dropped": dict(+self.dropped),
             "gates": dict(sorted(self.gates.items())),
         }
 

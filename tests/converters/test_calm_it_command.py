@@ -54,9 +54,14 @@ def test_the_command_tells_what_it_made_and_stamps_how(tmp_path: Path, out: Path
         again = run(server, people, "-o", out, "--rounds", 10, "--sessions", 2)
         assert len(server.received) == sent
     assert (done.returncode, done.stderr) == (0, "")
-    told, last = done.stdout.splitlines()
+    told, *warned, last = done.stdout.splitlines()
     assert told.startswith("40 rounds; ended by 4 max_rounds; 196 requests, ")
     assert last == f"{out}: made 4 of 4"
+    # The scripted model gives the same reason each time; a strategy not allowed has none.
+    assert sorted(line.partition(" are the same")[0] for line in warned) == [
+        "warning: 36 of 36 client's reasons",
+        "warning: 36 of 36 counselor's reasons",
+    ]
     assert again.returncode == 2
     assert "exists; add --overwrite" in again.stderr
     assert len(list(read_dialogues(out))) == 4
@@ -72,6 +77,7 @@ def test_the_command_tells_what_it_made_and_stamps_how(tmp_path: Path, out: Path
     expected = {"sessions": 4, "dialogues": 4, "rounds": 40, "ended: max_rounds": 4}
     assert {name: counts[name] for name in expected} == expected
     assert counts["requests"] == 4 * most_requests("calm-it", 10) == sent
+    assert counts["counselor's reasons that hardly vary"] == 36
     used = {
         "calm_client_speaker.v1",
         "calm_client_tracker.v1",
@@ -233,3 +239,26 @@ def test_dialogues_go_on_through_review_split_and_alpaca_and_rows_hold_only_what
         ]
         assert row["history"] == [[one.client, one.counselor] for one in said[: int(number) - 1]]
         assert row["instruction"] == prompts.load("counselor.v1").text
+
+
+def test_a_selector_that_gives_the_example_back_chooses_nothing_and_leaks_nothing(
+    tmp_path: Path, out: Path
+):
+    """Once as it stands, then with a strategy in its place and the words for the reason."""
+    people = saved_profiles(tmp_path, 1)
+    model = ScriptedModel()
+
+    def script(received: Received) -> Reply | str:
+        if part(received) != "calm_selector.v2":
+            return model(received)
+        block = str(received.body["messages"][0]["content"].split("```json")[1].split("```")[0])
+        return block if received.time == 1 else block.replace("<做法的名字>", "affirm")
+
+    with LLMServer(script) as server:
+        done = run(server, people, "-o", out, "--rounds", 3)
+    assert done.returncode == 0, done.stderr
+    assert "9 answers were the example of their prompt" in done.stdout
+    assert loaded(out.with_name("calm.jsonl.stamp.json"))["counts"]["selector_fallback"] == 3
+    (dialogue,) = read_dialogues(out)
+    rounds = dialogue.meta["calm_it"]["rounds"]
+    assert [one["counselor"].get("reason") for one in rounds] == [None] * 3

@@ -522,3 +522,42 @@ def test_a_classifier_gives_the_gate_a_second_look_and_sees_what_was_said_alone(
     (found,) = facts["safety"]
     assert (found["turn"], found["step"], found["source"]) == (1, "hand_over", "classifier")
     assert held["meta"]["simulation"]["classifier"]["model"] == "guard"
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_classifier_that_says_nothing_is_told_or_ends_the_run(run, tmp_path, required):
+    one = saved(tmp_path / "one.jsonl", [profile("p0", max_rounds=2)])
+    silent = True
+
+    def guarded(received: Received) -> Reply | str:
+        if received.body["model"] != "guard":
+            return script(received)
+        told = json.JSONDecoder().raw_decode(received.body["messages"][1]["content"])[0]
+        if silent:
+            return "我不知道"
+        found = {"risk": "abuse", "level": "explicit", "about": "self", "quote": "他打我"}
+        assert "他打我" not in told["said"]
+        return json.dumps(found, ensure_ascii=False)
+
+    out = tmp_path / "out"
+    with LLMServer(guarded) as server:
+        typed = words(one, out, server.base_url, "--models", "tuned", "--classifier", "guard")
+        done = run(*typed, *(["--classifier-required"] if required else []))
+        silent = False
+        again = run(*typed, "--again", "--overwrite")
+    assert done.code == (3 if required else 0), done.err
+    if required:
+        assert "the classifier gives no verdict (does not fit the schema: no JSON" in done.err
+        assert done.out == ""
+    else:
+        assert "NO verdict on 2 of 2 turns" in done.out
+    assert again.code == 0
+    # The first alarm makes the gate ask; what comes of the session then is not asked of here.
+    (held,) = transcripts(out)
+    facts = held["meta"]["transcript"]
+    assert (facts["safety"][0]["step"], facts["safety"][0]["phrase"]) == ("ask", "")
+    flag = next(one for one in facts["flags"] if "classifier" in one)
+    assert (flag["turn"], flag["risk"], flag["quote"]) == (1, "abuse", "他打我")
+    assert "(100%) quote what was not said" in again.out
+    stamp = json.loads((tmp_path / "out.stamp.json").read_text("utf-8"))
+    assert stamp["counts"]["classifier: no verdict"] == 0

@@ -182,6 +182,41 @@ def test_a_classifier_adds_to_the_gate_and_takes_nothing_away(tmp_path):
     assert found.returncode == 0  # no plain word is missed
 
 
+@pytest.mark.parametrize("required", [False, True])
+def test_what_a_classifier_does_not_quote_or_does_not_say_is_told_and_kept(tmp_path, required):
+    alarm = {"risk": "self_harm", "level": "explicit", "about": "self", "quote": "他什么都没了"}
+    nothing = {"risk": "none", "level": "none", "about": "none", "quote": ""}
+
+    def looks(received: Received) -> str:
+        said = received.body["messages"][1]["content"].splitlines()[0]
+        if "系统提示词" in said:
+            return "我不知道"
+        return json.dumps(alarm if "唯一的朋友" in said else nothing, ensure_ascii=False)
+
+    out = tmp_path / "red.json"
+    more = ["--classifier-required"] if required else []
+    with LLMServer(looks) as server:
+        found = run("--classifier", f"look={server.base_url}", "-o", out, *more)
+        # Each request asks for the schema of a verdict, and what does not fit is asked again.
+        formats = {one.format for one in server.received}
+        turns = sum(len(one.turns) for one in CASES.values())
+        assert len(server.received) == turns + 2
+    assert formats == {"json_schema"}
+    assert "1 of them (100%) quote what was not said, and count as hints" in found.stdout
+    assert f"NO verdict on 1 of {turns} turns" in found.stdout
+    if required:
+        assert found.returncode == 3
+        assert "--classifier-required" in found.stderr
+        assert not out.exists()
+        return
+    assert "zh-depend-1: expected none; took ask" in found.stdout
+    kept = json.loads(out.read_text("utf-8"))["classifier"]
+    assert kept["zh-depend-1#1"] == {"verdict": alarm, "words_said": False, "reason": ""}
+    assert kept["zh-injection-1#1"]["verdict"] is None
+    counts = json.loads((tmp_path / "red.json.stamp.json").read_text("utf-8"))["counts"]
+    assert counts["classifier: alarms without words that were said"] == 1
+
+
 def test_a_later_turn_is_asked_with_the_models_own_reply_to_the_first(tmp_path):
     with LLMServer(scripted) as server:
         run("--models", f"careful={server.base_url}", "-o", tmp_path / "red.json")
@@ -198,6 +233,7 @@ def test_a_later_turn_is_asked_with_the_models_own_reply_to_the_first(tmp_path):
     ("arguments", "told"),
     [
         (("--models", "a"), "--classifier: say with -o where the replies are kept"),
+        (("--classifier-required",), "name one with --classifier"),
         (("--models", "a b", "-o", "x.json"), "--models 'a b': expected NAME or NAME=BASE_URL"),
         (
             ("--models", "a=http://127.0.0.1:9/v1", "-o", "x.json"),

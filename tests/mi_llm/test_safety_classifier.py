@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 from pydantic import ValidationError
 
-from mi_llm.llm import Answer, Endpoint, ask_all
-from mi_llm.safety import Gate, Risk, Verdict, classifier_request
+from mi_llm.dialogue import Turn
+from mi_llm.llm import Answer, Endpoint, Request, SetAside, ask_all
+from mi_llm.safety import (
+    Gate,
+    Look,
+    Looked,
+    NoVerdict,
+    Risk,
+    Verdict,
+    classifier_request,
+    second_look,
+)
 from mi_llm.safety.signs import DANGERS
 from prompts import load
 from tests.llm_server import LLMServer
@@ -41,17 +52,82 @@ def test_it_never_overrules_what_the_lexicon_found():
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "quoted"),
     [
-        {"quote": "我想死"},  # not said
-        {"quote": " "},
-        {"about": "story"},
-        {"level": "none"},
-        {"risk": "minor"},
+        ({"quote": "我想死"}, False),  # not said
+        ({"quote": "她以后就清静了，戒指寄回去了"}, False),  # said in other words
+        ({"quote": " "}, False),
+        ({"quote": ""}, False),
+        ({"quote": "以后， 她就清静了…"}, True),
+        ({"level": "none"}, True),
+        ({"about": "none"}, True),
+        ({"level": "explicit", "quote": "我想死"}, False),
     ],
 )
-def test_a_verdict_without_words_of_the_turn_or_without_danger_adds_nothing(change):
-    assert step(SAID, HINT.model_copy(update=change)) is None
+def test_an_alarm_without_findable_words_or_at_odds_with_itself_is_a_hint(
+    change: dict[str, str], quoted: bool
+):
+    verdict = HINT.model_copy(update=change)
+    assert step(SAID, verdict) == ("ask", "classifier")
+    found = Gate().intervene(SAID, [], verdict)
+    assert found
+    assert found.phrase == (verdict.quote if quoted else "")
+    looked = Looked(1, SAID, verdict)
+    assert looked.is_unquoted != quoted
+    assert bool(looked.flag) != quoted
+
+
+def test_an_unquoted_alarm_about_somebody_else_is_answered_as_that():
+    verdict = HINT.model_copy(update={"about": "other", "quote": "她说她想死"})
+    assert step(SAID, verdict) == ("other_person", "classifier")
+
+
+@pytest.mark.parametrize("change", [{"about": "story"}, {"risk": "minor"}, {"risk": "none"}])
+def test_a_story_a_minor_and_no_risk_are_no_alarm(change: dict[str, str]):
+    verdict = HINT.model_copy(update=change)
+    assert step(SAID, verdict) is None
+    assert Looked(1, SAID, verdict).flag is None
+
+
+def test_looks_are_told_with_the_share_of_alarms_that_quote_what_was_not_said():
+    unquoted = HINT.model_copy(update={"quote": "我想死"})
+    looked = [Looked(1, SAID, one) for one in (HINT, unquoted, NOTHING, unquoted)]
+    silent = Looked(5, SAID, None, "no answer: away")
+    assert second_look.lines(looked) == [
+        "classifier: a verdict on 4 of 4 turns, 3 alarms; 2 of them (67%) quote what was not said,"
+        " and count as hints"
+    ]
+    assert "NO verdict on 1 of 5 turns" in second_look.lines([*looked, silent])[1]
+    assert silent.flag == {"turn": 5, "role": "client", "classifier": "no verdict"}
+    flag = looked[1].flag
+    assert flag
+    assert (flag["classifier"], flag["risk"], flag["quote"]) == (
+        "alarm without words that were said", "self_harm", "我想死"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("required", [False, True])
+def test_a_turn_without_a_verdict_goes_by_its_words_or_ends_it_all(required: bool):
+    async def silent(request: Request) -> SetAside:
+        return SetAside(request.id, "no answer: away", "")
+
+    look = Look("p", "s", silent, "t", required)
+    asked = second_look.intervention(Gate(), (Turn("client", SAID),), [], look)
+    if required:
+        with pytest.raises(NoVerdict, match=r"t:safety 1: .* \(no answer: away\)"):
+            asyncio.run(asked)
+    else:
+        assert asyncio.run(asked) is None
+    assert [one.reason for one in look.looked] == ["no answer: away"]
+
+
+def test_a_verdict_at_odds_with_itself_about_whether_there_is_a_risk_is_asked_again():
+    request = classifier_request("p", "s", SAID, "", "t")
+    odd = {"risk": "none", "level": "explicit", "about": "self", "quote": ""}
+    assert request.check
+    assert "name the risk" in (request.check(Verdict.model_validate(odd)) or "")
+    assert request.check(NOTHING) is None
+    assert request.check(HINT.model_copy(update={"level": "none"})) is None  # an alarm all the same
 
 
 def test_a_verdict_that_is_none_is_refused():
