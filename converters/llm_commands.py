@@ -50,7 +50,7 @@ def screen(
     from converters.asking import ledger_path
     from converters.screening import screen as job
     from converters.screening.report import report, table
-    from mi_llm.service import Service, copies
+    from mi_llm.service import Service
 
     figures = _formats(figure) if figure else []
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
@@ -74,7 +74,7 @@ def screen(
         seed=seed,
         overwrite=overwrite,
     )
-    _tell([*table(found), *copies(service.tally), *([found.alike.line] if found.alike else [])])
+    _tell([*table(found), *([found.alike.line] if found.alike else [])])
     _close(output, "scored", found.scored, found.asides)
 
 
@@ -95,7 +95,7 @@ def transcribe(
     import prompts
     from converters.asking import ledger_path
     from converters.transcription import transcribe as job
-    from mi_llm.service import Service, copies
+    from mi_llm.service import Service
 
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
     text = prompts.load(prompt)
@@ -104,7 +104,7 @@ def transcribe(
         return
     files.refuse_existing(output, overwrite=overwrite)
     kept, asides, same = job.write(path, output, text, service, overwrite=overwrite)
-    _tell([*copies(service.tally), *([same.line] if same else [])])
+    _tell([*([same.line] if same else [])])
     _close(output, "kept", kept, asides)
 
 

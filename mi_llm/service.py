@@ -105,10 +105,3 @@ def alike(what: str, answers: Iterable[Sequence[object]]) -> Alike | None:
     shared = [sum(map(operator.eq, row, usual)) for row in rows]
     same = sum(10 * count >= 9 * len(usual) for count in shared)
     return Alike(what, same, len(rows)) if 5 * same >= 4 * len(rows) else None
-
-
-def copies(*tallies: Tally) -> list[str]:
-    """A line that tells of answers that were the example of their prompt; none without any."""
-    count = sum(one.copied for one in tallies)
-    told = f"{count:,} answers were the example of their prompt; each was asked again or set aside"
-    return [told] if count else []

@@ -44,7 +44,6 @@ def calm_it(
     from converters.asking import tally
     from converters.calm_it import generate
     from mi_llm.profiles import read_profiles
-    from mi_llm.service import copies
 
     planned = generate.sessions(
         read_profiles(path), framework, rounds=rounds, each=sessions, seed=seed
@@ -54,7 +53,7 @@ def calm_it(
         return
     service = generate.service_for(asking.endpoint, output, again=asking.again)
     made = generate.write(planned, path, output, service, overwrite=overwrite)
-    told = [*copies(service.tally), *(one.line for one in made.alike)]
+    told = [one.line for one in made.alike]
     _tell([made.line(), *told, f"{output}: {tally(made.dialogues, made.asides, word='made')}"])
     if made.asides:
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)

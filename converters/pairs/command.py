@@ -86,7 +86,7 @@ def pairs(
     from converters.fit import length_limit
     from converters.pairs import job, writing
     from converters.rows import fits_always
-    from mi_llm.service import Service, copies
+    from mi_llm.service import Service
 
     if cutoff_len and not fit:
         raise InputError("--cutoff-len needs --fit TOKENIZER:TEMPLATE to count tokens with")
@@ -125,8 +125,6 @@ def pairs(
     )
     if register:
         writing.register(register, output, form, _DATASET_INFO)
-    for line in copies(writer.tally, coder.tally):
-        print(line)
     _close(output, done)
 
 

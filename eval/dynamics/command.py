@@ -202,14 +202,11 @@ def _alike(said: Iterable[Annotation]) -> Alike | None:
 
 def _close(output: Path, made: Report, said: Sequence[Annotation], work: Judge | None) -> None:
     """Tell what came of it, and end with exit code 1 if anything was set aside."""
-    from mi_llm.service import copies
-
     counts = _counts(made)
     told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     drawn = "" if any(one.places for one in made.groups.values()) else "; nothing to draw"
     print(f"{output}: {told}{drawn}; tables in {output / TABLES}")
     if work:
-        _tell(copies(work.service.tally))
         if work.unfound:
             print(
                 f"{work.unfound:,} quotations are not in the text; what rests on them is left out"

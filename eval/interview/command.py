@@ -261,7 +261,6 @@ def _close(
     """Tell what came of it; end with exit code 1 if a session ended in error."""
     from eval.interview.fidelity import talk_line
     from mi_llm.safety import second_look
-    from mi_llm.service import copies
 
     rounds = sum(len(one.conversation.turns) // 2 for one in held)
     ends = ", ".join(f"{count:,} {name}" for name, count in found.ends.items() if count)
@@ -270,8 +269,6 @@ def _close(
     print(talk_line(found))
     print(f"client texts stopped by a gate and said anew: {gates or 'none'}")
     for line in second_look.lines(_looked(held)) if work.study.classifier else ():
-        print(line)
-    for line in copies(work.client, work.classifier):
         print(line)
     if same := _alike(held):
         print(same.line)

@@ -63,7 +63,7 @@ def judge(
     from eval.judge.judge import Judge
     from eval.judge.report import as_json, quotations, session
     from eval.judge.trial import trials
-    from mi_llm.service import Service, copies
+    from mi_llm.service import Service
     from mi_llm.stamp import stamped_folder
 
     name = name.strip() or asking.endpoint.model
@@ -91,7 +91,7 @@ def judge(
         details.update(work.as_stamp(), counts=counts, judge=name, seed=seed)
     _tell(_spread_lines(report["spread"], repeats))
     _tell(_trial_lines(tried))
-    _tell([*_quotation_lines(quoted), *copies(work.service.tally), *([same.line] if same else [])])
+    _tell([*_quotation_lines(quoted), *([same.line] if same else [])])
     _close(output, found, sessions, work)
 
 

@@ -54,8 +54,6 @@ def transcripts(
     stopped. Transcripts without a usable translation stand in OUTPUT.aside.jsonl with the reason,
     and the exit code is 1.
     """
-    from mi_llm.service import copies
-
     translator = _translator(prompt, asking, output) if asking else None
     collection = _collected(kind, paths)
     drawn = _drawn(collection, sample, seed)
@@ -66,7 +64,6 @@ def transcripts(
     results = translator.translated(drawn) if translator else list(drawn)
     draw = {"sample": sample, "seed": seed} if sample else {}
     _publish(output, paths, collection, results, draw, translator, overwrite=overwrite)
-    _tell(copies(translator.tally) if translator else [])
     _close(output, collection, results)
 
 

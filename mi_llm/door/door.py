@@ -115,7 +115,9 @@ class Door:
                 )
                 return answer, sent
             reason, text = problem, came.said
-            self.tally.copied += problem.startswith(examples.COPIED)
+            if problem.startswith(examples.COPIED):
+                self.tally.copied += 1
+                self.endpoint.notes.copies += 1
             if came.ending == "refused":
                 break
             messages = conversation.next_messages(messages, line, problem, self.endpoint)

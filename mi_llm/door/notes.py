@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mi_llm.door.examples import COPIED
 from mi_llm.door.thoughts import SWITCH_OFF
 
-_OWN_TO_A_REQUEST = ("does not fit the schema", "breaks a rule")  # what commands tell themselves
+# What commands tell themselves, by its kind.
+_OWN_TO_A_REQUEST = ("does not fit the schema", "breaks a rule", COPIED)
 _NUMBER = re.compile(r"\d+")
 _MOST = 3  # reasons told
 
@@ -21,11 +23,13 @@ class Notes:
     Attributes:
         answers: Answers of use.
         thoughts: Those that came with a thought.
+        copies: Those that were the example of their prompt.
         reasons: Why requests got none; those that differ in numbers alone are one.
     """
 
     answers: int = 0
     thoughts: int = 0
+    copies: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     _first: dict[str, str] = field(default_factory=dict)
 
@@ -46,6 +50,11 @@ class Notes:
             yield f"{count:,} {'request' if count == 1 else 'requests'}: {reason}"
         if len(self.reasons) > _MOST:
             yield f"and {len(self.reasons) - _MOST:,} other reasons"
+        if self.copies:
+            yield (
+                f"answers that were the example of their prompt: {self.copies:,}; each was asked"
+                " again or set aside"
+            )
         if self.thoughts:
             yield (
                 f"{self.thoughts:,} of {self.answers:,} answers came with a thought, which was left"

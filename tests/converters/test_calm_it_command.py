@@ -257,7 +257,7 @@ def test_a_selector_that_gives_the_example_back_chooses_nothing_and_leaks_nothin
     with LLMServer(script) as server:
         done = run(server, people, "-o", out, "--rounds", 3)
     assert done.returncode == 0, done.stderr
-    assert "9 answers were the example of their prompt" in done.stdout
+    assert "answers that were the example of their prompt: 9; " in done.stderr
     assert loaded(out.with_name("calm.jsonl.stamp.json"))["counts"]["selector_fallback"] == 3
     (dialogue,) = read_dialogues(out)
     rounds = dialogue.meta["calm_it"]["rounds"]

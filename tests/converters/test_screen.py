@@ -170,10 +170,10 @@ def test_a_judge_that_gives_the_prompts_example_back_is_asked_again_and_scores_n
     with LLMServer(script) as server:
         done = run(server, "screen", path, "-o", out)
         assert len(server.received) == 6
-    assert (done.returncode, done.stderr) == (1, "")
-    told = done.stdout.splitlines()
-    assert told[-1] == f"{out}: scored 0 of 2: 2 set aside (2 example copied)"
-    assert told[-2].startswith("6 answers were the example of their prompt; ")
+    assert done.returncode == 1
+    told = "answers that were the example of their prompt: 6; each was asked again or set aside\n"
+    assert done.stderr == told
+    assert done.stdout.endswith(f"{out}: scored 0 of 2: 2 set aside (2 example copied)\n")
     stamp = loaded(out.with_name("screen.json.stamp.json"))
     assert stamp["counts"] == {"scored": 0, "example copied": 2}
     assert stamp["endpoint"]["examples copied"] == 6

@@ -151,7 +151,7 @@ def test_a_judge_that_gives_the_example_back_is_asked_again_and_never_counts(tmp
         done = run(server, path, "-o", tmp_path / "c", *ONCE)
         assert len(server.received) == 3
     assert done.returncode == 1
-    assert "3 answers were the example of their prompt" in done.stdout
+    assert "answers that were the example of their prompt: 3; " in done.stderr
     assert "set aside: 1 example copied" in done.stdout
     assert loaded(tmp_path / "c.stamp.json")["endpoint"]["examples copied"] == 3
 
