@@ -128,33 +128,44 @@ def split(
 ) -> None:
     """Draw train and test sets by dialogue.
 
-    Sources are represented in proportion. Duplicates and near duplicates are found first, written
-    to duplicates.json and never parted.
+    Sources are represented in proportion. Related dialogues (duplicates, near copies, parts of one
+    another, rows of one dialogue's rounds) are found first, written to duplicates.json and never
+    parted. Ends with 1, and writes nothing, if test rounds stand in train all the same.
     """
     from converters import splitting
-    from converters.duplicates import DuplicateFinder, groups
     from converters.library import Library
+    from converters.relatives import Relatives
     from mi_llm import jsonl
     from mi_llm.stamp import stamped_set
 
     for name in ("train.jsonl", "test.jsonl", "duplicates.json"):
         files.refuse_existing(output / name, overwrite=overwrite)
     library = Library(paths)
-    finder = DuplicateFinder(library.dialogue)
+    relatives = Relatives(library.dialogue)
     for dialogue in library:
-        finder.add(dialogue)
-    clusters = finder.clusters()
-    drawn = splitting.split(groups(library.ids, clusters), test=test, train=train, seed=seed)
-    facts = [{"ids": one.ids, "similarity": one.similarity} for one in clusters]
+        relatives.add(dialogue)
+    families, common = relatives.families()
+    groups = splitting.groups(library.ids, families)
+    drawn = splitting.split(groups, test=test, train=train, seed=seed)
+    training, asked = (map(library.dialogue, ids) for ids in (drawn.train, drawn.test))
+    repeats = splitting.repeats(training, asked, common)
+    if repeats.repeated:
+        print(*splitting.repeats_summary(repeats), sep="\n", file=sys.stderr)
+        print(f"{output}: not written; please report this", file=sys.stderr)
+        raise typer.Exit(1)
+    facts = [{"ids": one.ids, "near": one.near} for one in families]
     written: dict[str, Iterable[str]] = {
         "train.jsonl": map(library.line, drawn.train),
         "test.jsonl": map(library.line, drawn.test),
         "duplicates.json": [jsonl.dumped(facts, indent=1), "\n"],
     }
     counts = {"train": len(drawn.train), "test": len(drawn.test), "left out": len(drawn.left_out)}
-    with stamped_set(inputs=paths, packages=["datasketch"]) as (outputs, details):
+    with stamped_set(inputs=paths, packages=["numpy"]) as (outputs, details):
         for name, lines in written.items():
             outputs.text(output / name, overwrite=overwrite).writelines(lines)
         details.update(counts=counts, seed=seed)
-    for line in splitting.summary(output, drawn, clusters):
+    for line in (
+        *splitting.summary(output, drawn, families),
+        *splitting.repeats_summary(repeats),
+    ):
         print(line)

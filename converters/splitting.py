@@ -1,14 +1,15 @@
-"""Train and test sets by dialogue: seeded, stratified by source, duplicates never parted."""
+"""Train and test sets by dialogue: seeded, stratified by source, related ones never parted."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters.duplicates import Cluster
+from converters.relatives import FEW, STRETCH, Family, is_short, round_hash
+from mi_llm.dialogue import Dialogue, Round
 from mi_llm.errors import InputError
 
 
@@ -19,6 +20,27 @@ class Split:
     train: tuple[str, ...]
     test: tuple[str, ...]
     left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Rounds of the test set that stand in the training set word for word.
+
+    Letters and digits are compared (`converters.duplicates.letters`).
+
+    Attributes:
+        rounds: All rounds of the test set.
+        repeated: Those that stand in train and count; they must be 0.
+        short: Those that stand in train and are shorter than `STRETCH`, such as a greeting.
+        common: Those that more than `FEW` unrelated families share, such as a hotline's opening.
+        example: One of `short` or `common`.
+    """
+
+    rounds: int
+    repeated: int
+    short: int
+    common: int
+    example: Round | None
 
 
 def source(name: str) -> str:
@@ -59,19 +81,67 @@ def split(groups: Iterable[tuple[str, ...]], *, test: int, train: int | None, se
     )
 
 
-def summary(output: Path, drawn: Split, clusters: Sequence[Cluster]) -> Iterator[str]:
+def groups(ids: Iterable[str], families: Iterable[Family]) -> Iterator[tuple[str, ...]]:
+    """Yield the ids in groups that must not be parted: each family, and each other id alone."""
+    related = set[str]()
+    for family in families:
+        related.update(family.ids)
+        yield family.ids
+    yield from ((name,) for name in ids if name not in related)
+
+
+def repeats(
+    train: Iterable[Dialogue], test: Iterable[Dialogue], common: Collection[int]
+) -> Repeats:
+    """Count the rounds of the test set that stand in the training set.
+
+    Args:
+        train: The dialogues of one set.
+        test: Those of the other.
+        common: Hashes of rounds that are common talk (`converters.relatives`).
+    """
+    known = {round_hash(one) for dialogue in train for one in dialogue.rounds}
+    found = Counter[str]()
+    example = None
+    for dialogue in test:
+        for one in dialogue.rounds:
+            found["rounds"] += 1
+            key = round_hash(one)
+            if key in known:
+                kind = "short" if is_short(one) else "common" if key in common else "repeated"
+                found[kind] += 1
+                example = example if kind == "repeated" else one
+    return Repeats(found["rounds"], found["repeated"], found["short"], found["common"], example)
+
+
+def summary(output: Path, drawn: Split, families: Sequence[Family]) -> Iterator[str]:
     """Yield what the split gave, in total and by source."""
-    clustered = sum(len(cluster.ids) for cluster in clusters)
+    related = sum(len(family.ids) for family in families)
     yield (
         f"{output}: {len(drawn.train):,} train, {len(drawn.test):,} test, "
-        f"{len(drawn.left_out):,} left out; clusters of duplicates: {len(clusters):,}, with "
-        f"{clustered:,} dialogues"
+        f"{len(drawn.left_out):,} left out; clusters of related dialogues: {len(families):,}, with "
+        f"{related:,} dialogues"
     )
     train, test, left = (
         Counter(map(source, ids)) for ids in (drawn.train, drawn.test, drawn.left_out)
     )
     for name in sorted(train | test | left):
         yield f"  {name}: {train[name]:,} train, {test[name]:,} test, {left[name]:,} left out"
+
+
+def repeats_summary(found: Repeats) -> Iterator[str]:
+    """Yield how many test rounds stand in train, and which of these do not count."""
+    share = found.repeated / found.rounds if found.rounds else 0
+    yield (
+        f"test rounds that stand in train word for word: {found.repeated:,} of {found.rounds:,} "
+        f"({share:.1%})"
+    )
+    if found.example:
+        client, counselor = (text[:20] for text in (found.example.client, found.example.counselor))
+        yield (
+            f"  not counted: {found.short:,} under {STRETCH} characters and {found.common:,} that "
+            f"more than {FEW} unrelated dialogues share, such as {client!r} / {counselor!r}"
+        )
 
 
 def _rank(group: tuple[str, ...], seed: int) -> bytes:
@@ -96,11 +166,34 @@ def _drawn(ordered: list[tuple[str, ...]], count: int, option: str) -> list[tupl
         if group not in chosen and len(group) <= missing:
             drawn.append(group)
             missing -= len(group)
-    if missing:
+    if not missing:
+        return drawn
+    filling = _filling(ordered, count)
+    if filling is None:
+        largest = max(ordered, key=len)
         raise InputError(
-            f"{option} {count}: {missing} short, since duplicates stay together; ask for another "
-            "number"
+            f"{option} {count}: no whole clusters add up to it, and related dialogues stay "
+            f"together; ask for another number (the largest cluster has {len(largest):,}, from "
+            f"{largest[0]} to {largest[-1]})"
         )
+    return filling
+
+
+def _filling(ordered: list[tuple[str, ...]], count: int) -> list[tuple[str, ...]] | None:
+    """The first groups, whatever their source, whose sizes add up to a number; None if none do."""
+    # Bit n of the k-th number: some of the groups from the k-th on have n dialogues together.
+    within = (1 << count + 1) - 1
+    sums = [1]
+    for group in reversed(ordered):
+        sums.append((sums[-1] | sums[-1] << len(group)) & within)
+    sums.reverse()
+    if not sums[0] >> count & 1:
+        return None
+    drawn = []
+    for group, rest in zip(ordered, sums[1:], strict=True):
+        if len(group) <= count and rest >> count - len(group) & 1:
+            drawn.append(group)
+            count -= len(group)
     return drawn
 
 

@@ -130,7 +130,7 @@ def _prepare(
     opened = stamped_folder(
         output,
         inputs=[path, *sources, *([codes] if codes else [])],
-        packages=["openpyxl", "datasketch", "rapidfuzz"],
+        packages=["openpyxl", "numpy", "rapidfuzz"],
         overwrite=overwrite,
     )
     with opened as (draft, details):

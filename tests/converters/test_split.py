@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from converters.duplicates import Cluster, DuplicateFinder, groups, jaccard, shingles
-from converters.splitting import split
+from converters.__main__ import app
+from converters.duplicates import DuplicateFinder, shingles, similarity
+from converters.relatives import Family, Relatives
+from converters.splitting import groups, split
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
 from mi_llm.errors import InputError
+from tests.commands import run_here
 
 ROOT = Path(__file__).parents[2]
 SYLLABLES = "我你他想说去来看听怕累好难忙家工作睡眠压力朋友孩子今天明天也许其实慢慢一点什么怎么"
@@ -42,11 +47,20 @@ def found(dialogues):
     return finder.clusters()
 
 
-def test_shingles_ignore_white_space_and_jaccard_is_shared_over_all():
-    one = Dialogue("d/1", (Turn("client", "一二三 四五六\n"),))
-    assert shingles(one) == {"一二三四五", "二三四五六"}
-    assert jaccard(frozenset("abc"), frozenset("bcd")) == 0.5
-    assert shingles(Dialogue("d/2", (Turn("client", "短"),))) == {"短"}
+def test_shingles_are_of_letters_and_digits_in_one_width_and_case():
+    one, two = (
+        Dialogue("d/1", (Turn("client", text),))
+        for text in ("一二三 四，五A\n", "一二。三四五ａ！")
+    )
+    assert shingles(one).tolist() == shingles(two).tolist()
+    assert len(shingles(one)) == 2  # 一二三四五, 二三四五a
+    assert len(shingles(Dialogue("d/2", (Turn("client", "短"),)))) == 1
+
+
+def test_similarity_is_shared_over_all_and_shared_of_the_smaller():
+    assert similarity(np.array([1, 2, 3], np.uint64), np.array([2, 3, 4, 5], np.uint64)) == (
+        2 / 5, 2 / 3,
+    )  # fmt: skip
 
 
 def test_exact_and_near_duplicates_are_one_cluster_and_others_none():
@@ -77,7 +91,7 @@ def grouped(draw):
     count = draw(st.integers(2, 60))
     ids = [f"{'abc'[n % draw(st.integers(1, 3))]}/{n}" for n in range(count)]
     cut = draw(st.integers(0, count // 3))
-    clusters = [Cluster(tuple(sorted(ids[2 * n : 2 * n + 2])), 1.0) for n in range(cut)]
+    clusters = [Family(tuple(sorted(ids[2 * n : 2 * n + 2])), False) for n in range(cut)]
     return ids, clusters, draw(st.integers(1, count)), draw(st.integers(0, 99))
 
 
@@ -114,6 +128,25 @@ def test_another_seed_gives_another_split_and_this_one_never_changes():
     assert draw[0] == ("a/2", "a/3", "a/5")
 
 
+def test_clusters_that_miss_the_number_one_by_one_fill_it_together():
+    # 5 leaves 2 over that neither 4 nor 3 fills; 4 and 3 make 7.
+    families = [
+        tuple(f"{name}/{n}" for n in range(size))
+        for name, size in zip("abc", (5, 4, 3), strict=True)
+    ]
+    for seed in range(6):
+        drawn = split(families, test=7, train=None, seed=seed)
+        assert drawn.test == (*families[1], *families[2])
+
+
+def test_more_copies_than_the_test_set_holds_stay_in_train():
+    copies = tuple(f"a/{n}" for n in range(9))
+    drawn = split([copies, ("b/1",), ("b/2",), ("b/3",)], test=2, train=None, seed=0)
+    assert drawn.train[:9] == copies
+    with pytest.raises(InputError, match=r"--test 4: no whole clusters .* has 9, from a/0 to a/8"):
+        split([copies, ("b/1",), ("b/2",), ("b/3",)], test=4, train=None, seed=0)
+
+
 def test_more_than_there_are_is_a_mistake():
     with pytest.raises(InputError, match="more than 3 dialogues"):
         split([("a/1",), ("a/2",), ("a/3",)], test=2, train=2, seed=0)
@@ -148,14 +181,38 @@ def test_the_command_writes_the_same_files_in_any_order_of_its_inputs(corpora, t
     for name in ("train.jsonl", "test.jsonl", "duplicates.json"):
         written[name] = (tmp_path / "a" / name).read_bytes()
         assert written[name] == (tmp_path / "b" / name).read_bytes()
-    assert json.loads(written["duplicates.json"]) == [
-        {"ids": ["one/0", "two/9"], "similarity": 1.0}
-    ]
+    assert json.loads(written["duplicates.json"]) == [{"ids": ["one/0", "two/9"], "near": False}]
     homes = [b'"one/0"' in written["test.jsonl"], b'"two/9"' in written["test.jsonl"]]
     assert homes[0] == homes[1]
     assert written["train.jsonl"].count(b"\n") == 10
     stamp = json.loads((tmp_path / "a" / "test.jsonl.stamp.json").read_text(encoding="utf-8"))
     assert stamp["counts"] == {"train": 10, "test": 4, "left out": 4}
+
+
+def test_both_numbers_are_printed_and_a_leak_ends_with_one_and_writes_nothing(
+    tmp_path, monkeypatch
+):
+    whole = [dialogue(f"w/{n}", seed=n, turns=8) for n in range(10)]
+    rows = [
+        Dialogue(f"{one.id}#{n}", one.turns[max(0, 2 * n - 2) : 2 * n + 2])
+        for one in whole
+        for n in range(4)
+    ]
+    random.Random(0).shuffle(rows)
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out"
+    path.write_text("".join(dialogue_lines(rows)), encoding="utf-8")
+    words = ("split", path, "--test", 8, "--seed", 1, "-o")
+    done = run_here(app, *words, out, environment={})
+    assert done.returncode == 0, done.stderr
+    assert "32 train, 8 test, 0 left out; clusters of related dialogues: 10, with 40" in done.stdout
+    # Two dialogues of 4 rows: 1 round and three times 2.
+    assert "test rounds that stand in train word for word: 0 of 14 (0.0%)" in done.stdout
+
+    monkeypatch.setattr(Relatives, "families", lambda self: ([], set()))
+    done = run_here(app, *words, tmp_path / "leaks", environment={})
+    assert done.returncode == 1
+    assert re.search(r"word for word: [1-9]\d* of \d+ \(", done.stderr)
+    assert not (tmp_path / "leaks").exists()
 
 
 def test_a_set_that_exists_is_kept_and_nothing_else_is_written(corpora, tmp_path):
