@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from eval.counselor_options import Classifier, PromptPlace
+from eval.counselor_options import Classifier, ClassifierRequired, PromptPlace, require_named
 from mi_llm import llm_options as options
 from mi_llm.errors import InputError
 
@@ -34,6 +34,7 @@ def roleplay(
     lang: Annotated[Literal["zh", "en"], typer.Option(help="Language of the page.")] = "zh",
     prompt_as: PromptPlace = "instruction",
     classifier: Classifier = "",
+    classifier_required: ClassifierRequired = False,
     temperature: options.Temperature = 0.0,
     max_tokens: options.MaxTokens = 512,
     extra: options.Extra = "{}",
@@ -53,6 +54,7 @@ def roleplay(
     from prompts import load
 
     _require_gradio()
+    require_named(classifier, required=classifier_required)
     asked = options.asking_from(
         model="-",
         temperature=temperature,
@@ -75,6 +77,7 @@ def roleplay(
         prompt_as=prompt_as,
         classifier=chosen.classifier(classifier, asked.endpoint),
         safety=load(_SAFETY_PROMPT),
+        classifier_required=classifier_required,
     )
     _serve(study, output, port, lang)
 
@@ -86,6 +89,7 @@ def _serve(study: Study, output: Path, port: int, lang: Literal["zh", "en"]) -> 
     from eval.roleplay.folder import Folder
     from eval.roleplay.web import HOST, bound, serve
     from mi_llm.door.reaching import require_served
+    from mi_llm.safety import second_look
 
     looking = [study.classifier] if study.classifier else []
     for endpoint in (*study.endpoints.values(), *looking):
@@ -97,9 +101,14 @@ def _serve(study: Study, output: Path, port: int, lang: Literal["zh", "en"]) -> 
         held = folder.write_transcripts(study.profiles, study.source)
         from eval.roleplay.page import Page
 
-        page = Page(Desk(study, folder, _report), lang, _report)
+        desk = Desk(study, folder, _report)
+        page = Page(desk, lang, _report)
         _tell(study, output, f"http://{HOST}:{listening.getsockname()[1]}/", held)
-        serve(page.blocks, listening)
+        try:
+            serve(page.blocks, listening)
+        finally:
+            for line in second_look.lines(desk.looked) if desk.looked else ():
+                _report(line)
 
 
 def _tell(study: Study, output: Path, address: str, held: int) -> None:

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from eval.counselors import messages
@@ -19,10 +20,10 @@ from eval.roleplay.assignments import Cell, Play, drawn
 from eval.roleplay.folder import Folder
 from eval.roleplay.session import DECLINED, ENDINGS, Session, now
 from eval.roleplay.study import Study
-from mi_llm.door.streaming import NoReply, asked_once, replied
+from mi_llm.door.streaming import NoReply, asked, replied
 from mi_llm.errors import InputError
-from mi_llm.llm import Answer, Endpoint, Request, SetAside
-from mi_llm.safety import Gate, Look, flags, intervention
+from mi_llm.llm import Endpoint
+from mi_llm.safety import Gate, Look, Looked, flags, intervention, second_look
 
 LONGEST_TURN = 8000  # characters; far beyond what anyone says, and within what models take
 CHOICES = tuple(choice for choice in ENDINGS if choice != DECLINED)
@@ -87,6 +88,7 @@ class Desk:
     def __init__(self, study: Study, folder: Folder, report: Callable[[str], None]) -> None:
         self.study, self._folder, self._report = study, folder, report
         self._pending: dict[str, Pending] = {}
+        self.looked: list[Looked] = []  # what a classifier said, since the page was begun
         self._cells = [Cell(profile, code) for profile in study.profiles for code in folder.key]
 
     def current(self, player: str) -> Session | None:
@@ -232,13 +234,13 @@ class Desk:
 
     async def _received(self, session: Session, pending: Pending) -> Session:
         if self.study.classifier:
-            session = await self._looked_at(session, self.study.classifier)
-            if not session.waits:
+            session = await self._looked_at(session, self.study.classifier, pending)
+            if pending.failure or not session.waits:
                 return session
         endpoint = self.study.endpoints[self._folder.key[session.code]]
-        asked = messages(session.turns, self.study.prompt, self.study.prompt_as)
+        sent = messages(session.turns, self.study.prompt, self.study.prompt_as)
         try:
-            came = await replied(endpoint, asked)
+            came = await replied(endpoint, sent)
         except NoReply as error:
             pending.failure = f"reply_{error.kind}", error.status
             self._report(f"session {session.id}: no reply: {error}")
@@ -254,26 +256,32 @@ class Desk:
             self._report(f"session {session.id}: a thought came with the reply and was left out")
         return self._folder.session(session.id).answered(text, marks)
 
-    async def _looked_at(self, session: Session, classifier: Endpoint) -> Session:
+    async def _looked_at(self, session: Session, classifier: Endpoint, pending: Pending) -> Session:
         """With the gate's words if it or a classifier finds danger; marked if that says nothing."""
-        silent = []
-
-        async def ask(request: Request) -> Answer | SetAside:
-            result = await asked_once(classifier, request)
-            if isinstance(result, SetAside):
-                silent.append(result.reason)
-                self._report(f"session {session.id}: no verdict on safety: {result.reason}")
-            return result
-
-        safety = self.study.safety
-        look = Look(safety.text, safety.sha, ask, session.id)
-        gate = self._gate(session)
+        safety, gate = self.study.safety, self._gate(session)
+        look = Look(safety.text, safety.sha, partial(asked, classifier), session.id)
         found = await intervention(gate, session.turns, session.interventions, look)
         held = self._folder.session(session.id)
-        if silent:
-            held = held.unclassified()
-            self._write(held)
+        for one in look.looked:
+            self.looked.append(one)
+            self._tell(session, one)
+            if one.verdict is None and found is None and self.study.classifier_required:
+                pending.failure = "no_verdict", None
+                return held.failed("no_verdict", one.reason)
+            if one.flag:
+                held = held.flagged(one.flag)
+                self._write(held)
         return held.intervened(found) if found else held
+
+    def _tell(self, session: Session, looked: Looked) -> None:
+        """Tell the terminal of a look that came to nothing, or quotes what was not said."""
+        if looked.verdict is None:
+            self._report(f"session {session.id}: NO verdict on safety: {looked.reason}")
+        elif looked.is_unquoted:
+            self._report(
+                f"session {session.id}: an alarm ({looked.verdict.risk}) quotes what was not said, "
+                f"taken as a hint; {second_look.lines(self.looked)[0]}"
+            )
 
     def _gate(self, session: Session) -> Gate:
         return Gate(self.study.profiles[session.profile].locale)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mi_llm.dialogue import Dialogue, Role, Turn
+from mi_llm.safety.second_look import NO_VERDICT
 from mi_llm.simulation.ending import EndReason
 
 if TYPE_CHECKING:
@@ -103,6 +104,14 @@ class Session:
         return self.end is not None and self.end.choice == DECLINED
 
     @property
+    def unjudged(self) -> bool:
+        """Whether the classifier gave no verdict on the client's newest turn."""
+        newest = (len(self.turns) + 1) // 2
+        return any(
+            one["turn"] == newest and one.get("classifier") == NO_VERDICT for one in self.flags
+        )
+
+    @property
     def given_over(self) -> bool:
         """Whether the safety gate has ended motivational interviewing."""
         return any(one and one.ends_mi for one in self.interventions)
@@ -146,10 +155,9 @@ class Session:
         said = self._with("counselor", intervention.text)
         return replace(said, safety=(*self.safety, record))
 
-    def unclassified(self) -> Session:
-        """With a mark that the classifier said nothing of the client's turn."""
-        mark = {"turn": self.rounds + 1, "role": "client", "classifier": "no verdict"}
-        return replace(self, flags=(*self.flags, mark))
+    def flagged(self, flag: _Record) -> Session:
+        """With what is to be looked at in the client's turn."""
+        return replace(self, flags=(*self.flags, flag))
 
     def failed(self, kind: str, reason: str) -> Session:
         """With a reply that did not come; nothing is said by it."""

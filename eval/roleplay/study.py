@@ -29,6 +29,7 @@ class Study:
         prompt_as: Where it stands in what a model is asked.
         classifier: A model that gives the safety gate a second look; None leaves it to its words.
         safety: What that model is told.
+        classifier_required: Whether a turn that it does not judge is not replied to.
     """
 
     profiles: Mapping[str, Profile]
@@ -41,6 +42,7 @@ class Study:
     prompt_as: PromptAs
     classifier: Endpoint | None
     safety: Prompt
+    classifier_required: bool = False
 
     def settings(self) -> dict[str, Any]:
         """What all sessions share. How many there are to be may change as a study goes on."""

@@ -136,7 +136,9 @@ def aside(view: View, desk: Desk) -> str:
         name = "no_reply_yet"
     elif session.rounds >= desk.study.profiles[session.profile].max_rounds:
         name = "enough_rounds"
-    return notice + (f'<p class="calm" role="status">{escape(words(name))}</p>' if name else "")
+    names = [*(["unjudged"] if session.unjudged else []), *([name] if name else [])]
+    told = (f'<p class="calm" role="status">{escape(words(one))}</p>' for one in names)
+    return notice + "".join(told)
 
 
 def choices(words: Words) -> list[tuple[str, str]]:

@@ -13,8 +13,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from mi_llm.door import examples, structured
-from mi_llm.door.answer import Outcome, outcome
-from mi_llm.door.ledger import Line, key_of
+from mi_llm.door.answer import Outcome
+from mi_llm.door.ledger import key_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -148,10 +148,9 @@ def outgoing(request: Request, *, mask: bool) -> tuple[tuple[Message, ...], Coun
 
 
 def next_messages(
-    messages: tuple[Message, ...], line: Line, problem: str, endpoint: Endpoint
+    messages: tuple[Message, ...], came: Outcome, problem: str, endpoint: Endpoint
 ) -> tuple[Message, ...]:
     """What is asked after an answer that does not fit: the same again if nothing whole came."""
-    came = outcome(line.text, line.finish_reason)
     if not came.said.strip() or came.ending != "whole":
         return messages
     more = (

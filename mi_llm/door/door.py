@@ -120,7 +120,7 @@ class Door:
                 self.endpoint.notes.copies += 1
             if came.ending == "refused":
                 break
-            messages = conversation.next_messages(messages, line, problem, self.endpoint)
+            messages = conversation.next_messages(messages, came, problem, self.endpoint)
         return SetAside(request.id, reason, text), sent
 
     async def _line(

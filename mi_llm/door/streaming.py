@@ -13,7 +13,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from mi_llm.door.answer import Outcome, Pieces, outcome
-from mi_llm.door.conversation import Answer, Message, Request, SetAside, Tally, judged, outgoing
+from mi_llm.door.conversation import (
+    ASKS,
+    Answer,
+    Message,
+    Request,
+    SetAside,
+    Tally,
+    judged,
+    next_messages,
+    outgoing,
+)
 from mi_llm.door.endpoint import Endpoint, api_key, client
 from mi_llm.door.faults import fault_of, no_service
 from mi_llm.door.sending import Sender, Unanswered
@@ -73,24 +83,34 @@ async def replied(endpoint: Endpoint, messages: Sequence[Message]) -> Outcome:
     return came
 
 
-async def asked_once(endpoint: Endpoint, request: Request) -> Answer | SetAside:
-    """What becomes of a request that somebody waits for: asked once, kept in no ledger."""
-    messages, _ = outgoing(request, mask=endpoint.mask)
+async def asked(endpoint: Endpoint, request: Request) -> Answer | SetAside:
+    """What becomes of a request that somebody waits for; kept in no ledger.
+
+    What does not fit is asked for again as elsewhere; a service that does not answer is not.
+    """
+    sent, _ = outgoing(request, mask=endpoint.mask)
+    reason, text = "", ""
     try:
         sender = Sender(replace(endpoint, attempts=1), Tally(), served=True)
         try:
-            reply = await sender.send(messages, request.schema)
+            for _ in range(ASKS):
+                reply = await sender.send(sent, request.schema)
+                came = outcome(reply.text, reply.finish_reason)
+                value, problem = judged(request, came)
+                if problem is None:
+                    tokens = reply.tokens_in, reply.tokens_out
+                    return Answer(request.id, came.said, value, *tokens, from_ledger=False)
+                reason, text = problem, came.said
+                if came.ending == "refused":
+                    break
+                sent = next_messages(sent, came, problem, endpoint)
         finally:
             await sender.close()
     except Unanswered as none:
-        return SetAside(request.id, str(none), "")
+        return SetAside(request.id, str(none), text)
     except (InputError, Stopped) as error:
-        return SetAside(request.id, f"no answer: {error}", "")
-    came = outcome(reply.text, reply.finish_reason)
-    value, problem = judged(request, came)
-    if problem:
-        return SetAside(request.id, problem, came.said)
-    return Answer(request.id, came.said, value, reply.tokens_in, reply.tokens_out, False)
+        return SetAside(request.id, f"no answer: {error}", text)
+    return SetAside(request.id, reason, text)
 
 
 async def _received(

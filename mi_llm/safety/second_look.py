@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mi_llm.llm import Answer, Request, SetAside
     from mi_llm.safety.gate import Gate, Intervention
 
+NO_VERDICT = "no verdict"
+"""How a turn is flagged that a classifier said nothing usable of."""
+
 
 class NoVerdict(Stopped):
     """A classifier without which nothing may go on (`--classifier-required`) says nothing."""
@@ -41,7 +44,7 @@ class Looked:
         """What an answer to `classifier_request` says."""
         value = getattr(result, "value", None)
         found = value if isinstance(value, Verdict) else None
-        return cls(turn, said, found, "" if found else getattr(result, "reason", "no verdict"))
+        return cls(turn, said, found, "" if found else getattr(result, "reason", NO_VERDICT))
 
     @property
     def is_unquoted(self) -> bool:
@@ -54,7 +57,7 @@ class Looked:
         """What a transcript keeps of it; None where there is nothing to look at."""
         at = {"turn": self.turn, "role": "client"}
         if self.verdict is None:
-            return {**at, "classifier": "no verdict"}
+            return {**at, "classifier": NO_VERDICT}
         if not self.is_unquoted:
             return None
         told = self.verdict.model_dump(mode="json")

@@ -17,6 +17,7 @@ from eval.roleplay.desk import Desk, Refused, player_of
 from eval.roleplay.folder import Folder
 from eval.roleplay.session import Session
 from eval.roleplay.study import Study
+from eval.roleplay.view import aside, seen
 from eval.transcripts.collection import read_transcripts
 from mi_llm.errors import InputError
 from mi_llm.llm import Endpoint
@@ -504,6 +505,10 @@ def verdict(said, *, level="indirect"):
     return json.dumps(found, ensure_ascii=False)
 
 
+def guard(server):
+    return Endpoint(server.base_url, "guard", mask=False)
+
+
 def classified(path, answer, texts):
     """A session whose turns a classifier looks at; the record, and which models were asked."""
 
@@ -511,8 +516,7 @@ def classified(path, answer, texts):
         return answer(received) if received.body["model"] == "guard" else "听起来你很累。"
 
     with LLMServer(script) as server:
-        guard = Endpoint(server.base_url, "guard", mask=False)
-        with opened(path, server, classifier=guard) as (desk, _):
+        with opened(path, server, classifier=guard(server)) as (desk, _):
             talk(desk, "li", texts)
         asked = [received.body["model"] == "guard" for received in server.received]
     return on_disk(path, "0001-li"), asked
@@ -536,7 +540,86 @@ def test_a_classifier_is_not_asked_where_the_words_are_plain_and_takes_nothing_a
 @pytest.mark.parametrize("answer", [failed(500), Reply("我不知道")])
 def test_without_a_verdict_the_gate_goes_by_its_words_and_the_turn_is_marked(tmp_path, answer):
     record, asked = classified(tmp_path / "study", lambda _: answer, [HINT])
-    # A server that fails at a response format is asked in simpler ways before it is given up.
-    assert asked == [True] * (3 if answer.status == 500 else 1) + [False]
+    assert asked == [True, True, True, False]  # three ways of asking for JSON, or three times
     assert said(record)[-1] == ("counselor", "听起来你很累。")
     assert record["flags"] == [{"turn": 1, "role": "client", "classifier": "no verdict"}]
+
+
+def test_a_classifier_is_sent_its_schema_and_told_what_does_not_fit(tmp_path):
+    with LLMServer(lambda got: "我不知道" if got.time == 1 else verdict(HINT)) as server:
+        with opened(tmp_path / "study", server, classifier=guard(server)) as (desk, _):
+            talk(desk, "li", [HINT])
+        first, second = server.received
+    assert first.format == second.format == "json_schema"
+    assert "不合要求" in second.body["messages"][-1]["content"]
+    (found,) = on_disk(tmp_path / "study", "0001-li")["safety"]
+    assert found["step"] == "ask"
+
+
+def test_an_alarm_whose_words_were_not_said_makes_the_gate_ask_and_is_kept_and_told(tmp_path):
+    path = tmp_path / "study"
+    with (
+        LLMServer(lambda _: verdict("我想死", level="explicit")) as server,
+        opened(path, server, classifier=guard(server)) as (desk, told),
+    ):
+        talk(desk, "li", [HINT])
+    record = on_disk(tmp_path / "study", "0001-li")
+    (found,) = record["safety"]
+    assert (found["step"], found["source"], found["phrase"]) == ("ask", "classifier", "")
+    (flag,) = record["flags"]
+    assert flag["classifier"] == "alarm without words that were said"
+    assert (flag["risk"], flag["quote"]) == ("self_harm", "我想死")
+    assert "1 alarms; 1 of them (100%) quote what was not said" in told[-1]
+
+
+def test_where_a_classifier_is_required_a_turn_without_a_verdict_has_no_reply_until_it_has_one(
+    tmp_path,
+):
+    answers = ["我不知道"] * 3
+
+    def script(received):
+        if received.body["model"] != "guard":
+            return "听起来你很累。"
+        return answers.pop() if answers else verdict("", level="none").replace("self_harm", "none")
+
+    with LLMServer(script) as server:
+        required = {"classifier": guard(server), "classifier_required": True}
+        with opened(tmp_path / "study", server, **required) as (desk, told):
+
+            async def held():
+                session = desk.draw("li")
+                session = desk.say(session.id, "li", 0, HINT)
+                pending = desk.reply(session)
+                await pending.done()
+                first = pending.failure, desk.current("li")
+                pending = desk.reply(desk.current("li"))
+                await pending.done()
+                return first, pending.failure
+
+            (failure, waiting), second = asyncio.run(held())
+    assert failure == ("no_verdict", None)
+    assert waiting.waits
+    assert second is None
+    assert "NO verdict on safety" in told[0]
+    record = on_disk(tmp_path / "study", "0001-li")
+    assert said(record)[-1] == ("counselor", "听起来你很累。")
+    assert (record["flags"], record["failures"][0]["kind"]) == ([], "no_verdict")
+
+
+def test_the_page_tells_of_a_turn_that_was_not_judged_until_the_next_one(tmp_path):
+    answers = ["我不知道"] * 3
+
+    def script(received):
+        if received.body["model"] != "guard":
+            return "听起来你很累。"
+        return answers.pop() if answers else verdict("", level="none").replace("self_harm", "none")
+
+    path, shown = tmp_path / "study", []
+    with (
+        LLMServer(script) as server,
+        opened(path, server, classifier=guard(server)) as (desk, _),
+    ):
+        for text in ("睡不着。", "还是睡不着。"):
+            talk(desk, "li", [text])
+            shown.append(aside(seen(desk, "zh", "li"), desk))
+    assert ["安全分类器没有给出判断" in one for one in shown] == [True, False]

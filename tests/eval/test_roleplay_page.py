@@ -54,7 +54,7 @@ def test_every_word_that_the_code_names_is_there():
     literals = [*Stage.__args__, *Style.__args__, *Unlock.__args__]  # type: ignore[attr-defined]
     kinds = ("away", "refused", "filtered", "broken", "blank")
     wanted = {*named, *literals, *Risk, *(f"end_{name}" for name in CHOICES)}
-    wanted |= {f"reply_{kind}" for kind in kinds}
+    wanted |= {f"reply_{kind}" for kind in kinds} | {"unjudged", "no_verdict"}
     assert wanted <= set(table())
 
 
