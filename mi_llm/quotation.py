@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 # What a quotation may leave out: marked by an ellipsis, or masked before it was sent.
-_LEFT_OUT = re.compile(r"…+|\.{2,}|。{2,}|⋯+|·{3,}|【[^】]*】")
+_LEFT_OUT = re.compile(r"…+|\.{2,}|。{2,}|⋯+|·{3,}|—{2,}|-{2,}|～{2,}|[（(]略[）)]|【[^】]*】")
 
 
 def bare(text: str) -> str:

@@ -38,6 +38,9 @@ async def made(session: Session, ask: Ask, endpoint: Endpoint) -> Dialogue | Asi
     talk = await converse(client, counselor, gate, max_rounds=session.rounds)
     if talk.end_reason is EndReason.ERROR or not talk.turns:
         return Aside(session.id, "set aside", talk.failure or "nothing was said", "")
+    for note in talk.notes:
+        dropped = note.get("dropped", {})
+        counts.update({f"dropped_{kind}": count for kind, count in dropped.items()})
     meta = {
         "transcript": _transcript(session, talk, endpoint),
         "calm_it": _calm_it(session, talk, endpoint, counts),

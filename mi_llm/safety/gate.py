@@ -119,7 +119,7 @@ class Gate:
                 intervention, or None where the model answered. Without the Nones an answered
                 question would look as if it had just been asked.
             verdict: What a classifier says of the turn. It adds a sign that the lexicon missed;
-                it takes none away, and it counts only if its quotation stands in the turn.
+                it takes none away, and it is only a hint if its quotation is not in the turn.
         """
         given = [one for one in earlier if one is not None]
         found = [*signs(said), *(verdict.signs(said) if verdict else ())]

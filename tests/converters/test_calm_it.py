@@ -225,6 +225,20 @@ def test_a_reason_is_told_to_the_speaker_only_once_it_is_disclosed(out: Path):
     assert alliance[first - 1] == 5 > max(alliance[0], 4)  # its sensitivity
 
 
+def test_what_a_simulated_client_reports_without_words_that_were_said_is_counted(out: Path):
+    model = ScriptedModel()
+
+    def script(received: Received) -> Reply | str:
+        if part(received) != "client_observe.v2":
+            return model(received)
+        said = {"act": "reflection", "quote": asked(received)["counselor"][:6]}
+        acts = [said, {"act": "advice", "quote": "没有说过的话"}]
+        return json.dumps({"acts": acts, "addressed": [], "farewell": False}, ensure_ascii=False)
+
+    generated(script, out, "roleplay", rounds=3)
+    assert only(out).meta["calm_it"]["counts"]["dropped_quote"] == 2  # the opening is not observed
+
+
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_the_same_seed_gives_the_same_bytes_with_and_without_its_ledger(
     framework: Framework, tmp_path: Path
