@@ -60,7 +60,22 @@ def at_risk(plain: str, start: int, end: int, risk: Risk) -> Who:
     if risk in (Risk.ABUSE, Risk.PSYCHOSIS) and (who := _victim(plain, start, end)):
         return who
     who = _quoted(plain, start) or _subject(plain, start, words)
+    if who == "other" and risk == Risk.SELF_HARM and _may_be_own(plain, start, words):
+        return "unclear"
     return "nobody" if who in ("other", "unclear") and _DEAD.match(plain, end) else who
+
+
+def _may_be_own(plain: str, start: int, words: str) -> bool:
+    """Whether a wish may be the speaker's though only somebody else is named in its clause.
+
+    "跟爸妈闹翻时想自杀", "父亲一发火就想死": the one named is no subject of it, or another verb's.
+    """
+    clause = holds.CLAUSE_END.split(plain[_begin(plain, start) : start])[-1]
+    named = list(_someone().finditer(clause))
+    if not named or not _WISHES.search(clause[-2:] + words) or _TELLS.search(clause):
+        return False
+    one = named[-1]
+    return bool(_OBJECT.search(clause[: one.start()]) or _ANOTHER_VERB.search(clause[one.end() :]))
 
 
 def _victim(plain: str, start: int, end: int) -> Who | None:
@@ -182,6 +197,16 @@ _ASKED = re.compile(
 _QUESTION = re.compile(r"[^。！!\n]*?(?:[?？吗]|为什么)")
 _PREPOSITION = re.compile(
     r"(?:跟|和|与|对|给|向|同|告诉|找|陪|等|问|求|为了?|替|因为|拉着|抱着|当着|除了|没有|没了|离开|失去|比)$"
+)
+_WISHES = re.compile(r"想|不愿|活不|要死")
+_TELLS = re.compile(
+    r"说|讲|喊|闹着|嚷|念叨|写|发(?:消息|微信|信息|朋友圈|来|给|帖)|告诉|表示|提|透露|觉得|担心|怕|发现|知道|看到"
+)
+_OBJECT = re.compile(
+    r"(?:跟|和|与|被|因为?|由于|离开|失去了?|没有?|没了|对|为了?|替|给|让|面对|照顾|有(?:一?个)?[^，]{0,4}的?)$"
+)
+_ANOTHER_VERB = re.compile(
+    r"就|时|而(?!且)|真的|老$|后|得[^，]{0,3}$|[\u4e00-\u9fff] +\S|自己[^，]"
 )
 _PASSES_ON = re.compile(
     r"说|讲|让|叫|使|逼|劝|骂|命令|希望|想让|觉得|感觉|担心|怕|听|知道|发现|以为|怀疑|看|猜|担忧|拦|等|相信|见过?|梦"
