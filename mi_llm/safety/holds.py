@@ -12,7 +12,8 @@ from functools import cache
 
 from mi_llm.safety import patterns
 
-CLAUSE_END = re.compile(r"[，。；！？,;!?\n]")
+# A blank after a Chinese character ends a clause as a sign does.
+CLAUSE_END = re.compile(r"[，。；！？,;!?\n]|(?<=[\u4e00-\u9fff]) +")
 
 
 def is_denied(plain: str, start: int, end: int) -> bool:
@@ -93,10 +94,8 @@ _DENIED_DENIAL = re.compile(
 _TAKEN_BACK = re.compile(
     r"[^，。；！？,;!?\n]{0,4}(?:才怪|都难|都不行|(?:那)?(?:是|都是|就是)?(?:假的|骗人|骗你|自欺)|(?:只|就|完全|都)?是因为|全靠)"
 )
-# Blanks between Chinese characters end a clause as well as a sign does.
 _HOLD_END = re.compile(
-    r"[，。；！？,;!?\n：:、…~～]|\.(?=\s|$)|(?<=[\u4e00-\u9fff]) +(?=[\u4e00-\u9fff])"
-    r"|但是?|可是|不过|所以|\b(?:but|while|now|then)\b"
+    rf"{CLAUSE_END.pattern}|[：:、…~～]|\.(?=\s|$)|但是?|可是|不过|所以|\b(?:but|while|now|then)\b"
 )
 _ME = re.compile(r"我|本人|俺|咱|\b(?:i|i'm|i'd|i've|me|my|myself|im)\b")
 _WISH = re.compile(

@@ -107,9 +107,13 @@ class _Read(NamedTuple):
 def _sign(said: str, spelt: spelling.Spelt, one: _Read, read: Sequence[_Read]) -> Sign | None:
     plain, who = spelt.plain, one.who
     sentence, begins = subjects.sentence(plain, one.start, one.end)
-    if who == "unclear" and any(
-        other.who == "other" and other.risk == one.risk and begins <= other.start < one.start
-        for other in read
+    if (
+        who == "unclear"
+        and subjects.TELLS.search(plain, begins, one.start)
+        and any(
+            other.who == "other" and other.risk == one.risk and begins <= other.start < one.start
+            for other in read
+        )
     ):
         who = "other"  # "she says she cannot go on, wants to end it": one report
     if who == "nobody":

@@ -72,7 +72,7 @@ def _may_be_own(plain: str, start: int, words: str) -> bool:
     """
     clause = holds.CLAUSE_END.split(plain[_begin(plain, start) : start])[-1]
     named = list(_someone().finditer(clause))
-    if not named or not _WISHES.search(clause[-2:] + words) or _TELLS.search(clause):
+    if not named or not _WISHES.search(clause[-2:] + words) or TELLS.search(clause):
         return False
     one = named[-1]
     return bool(_OBJECT.search(clause[: one.start()]) or _ANOTHER_VERB.search(clause[one.end() :]))
@@ -199,8 +199,9 @@ _PREPOSITION = re.compile(
     r"(?:跟|和|与|对|给|向|同|告诉|找|陪|等|问|求|为了?|替|因为|拉着|抱着|当着|除了|没有|没了|离开|失去|比)$"
 )
 _WISHES = re.compile(r"想|不愿|活不|要死")
-_TELLS = re.compile(
+TELLS = re.compile(
     r"说|讲|喊|闹着|嚷|念叨|写|发(?:消息|微信|信息|朋友圈|来|给|帖)|告诉|表示|提|透露|觉得|担心|怕|发现|知道|看到"
+    r"|\b(?:say|says|said|told|tells|keeps)\b"
 )
 _OBJECT = re.compile(
     r"(?:跟|和|与|被|因为?|由于|离开|失去了?|没有?|没了|对|为了?|替|给|让|面对|照顾|有(?:一?个)?[^，]{0,4}的?)$"

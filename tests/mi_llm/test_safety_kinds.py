@@ -47,6 +47,21 @@ def test_what_only_looks_like_these_kinds_goes_to_the_model(kind):
 
 
 @pytest.mark.parametrize(
+    ("locale", "between"),
+    [("zh", ["，", " ", "。", "\n", ""]), ("en", [", ", ". ", "\n", " but ", " and "])],
+)
+def test_nothing_that_stands_before_takes_a_statement_about_oneself_away(locale, between):
+    texts = [
+        before + sign + statement
+        for before in KINDS["before"][locale]
+        for statement in KINDS["statements"][locale]
+        for sign in between
+    ]
+    assert len(texts) > 500
+    assert [said for said in texts if not is_answered(said)] == []
+
+
+@pytest.mark.parametrize(
     ("said", "phrase"),
     [
         ("我想自\u200b杀。", "自\u200b杀"),
