@@ -70,26 +70,12 @@ def agreement(
 
 
 def _among_raters(codes: Path) -> tuple[dict[str, Any], dict[str, Table]]:
-    from eval.agreement import tables as show
-    from eval.agreement.many_raters import together
-    from eval.agreement.raters import all_pairs, codings
+    from eval.agreement.among import among_raters
     from mi_llm.coding import read_codings
 
     sessions = read_codings(codes)
-    by_rater = codings(sessions)
-    pairs, everyone = all_pairs(by_rater), together(by_rater)
-    tables = {"Raters in pairs": show.on_pairs(pairs)}
-    for one in pairs:
-        names = f"{one.first} and {one.second}"
-        tables[f"Codes, volley by volley: {names}"] = show.on_codes(one)
-        tables[f"Scores, session by session: {names}"] = show.on_scores(one)
-    tables["All raters"] = show.on_all(everyone)
-    facts = {
-        "pairs": list(map(asdict, pairs)),
-        "all": list(map(asdict, everyone)),
-        "partial_left_out": _partial(sessions),
-    }
-    return facts, tables
+    facts, tables = among_raters(sessions)
+    return {**facts, "partial_left_out": _partial(sessions)}, tables
 
 
 def _against_standard(

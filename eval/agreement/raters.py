@@ -138,17 +138,22 @@ def codings(sessions: Sequence[Session]) -> dict[str, dict[str, Session]]:
     return found
 
 
+def overlapping(by_rater: Codings) -> list[tuple[str, str]]:
+    """The pairs of raters who both completed a transcript."""
+    return [
+        (one, two)
+        for one, two in combinations(by_rater, 2)
+        if by_rater[one].keys() & by_rater[two].keys()
+    ]
+
+
 def all_pairs(by_rater: Codings) -> list[PairAgreement]:
     """Every pair of raters who both completed a transcript.
 
     Raises:
         InputError: If there is no such pair.
     """
-    pairs = [
-        pair
-        for pair in combinations(by_rater, 2)
-        if by_rater[pair[0]].keys() & by_rater[pair[1]].keys()
-    ]
+    pairs = overlapping(by_rater)
     if not pairs:
         raise InputError(
             f"no transcript was completed by two raters (raters: {', '.join(by_rater) or 'none'}); "

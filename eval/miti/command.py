@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from mi_llm.errors import InputError
 if TYPE_CHECKING:
     from eval.miti.coding_key import Origin
     from eval.miti.report import Report
+    from eval.miti.tables import Table
     from mi_llm.coding import Session
     from mi_llm.dialogue import Dialogue
 
@@ -39,7 +40,8 @@ def miti(
 ) -> None:
     """Measure coded sessions: MITI summary scores by source, as Table 6 has them.
 
-    Writes OUTPUT (all, unrounded), and beside it the same as .csv and the tables as .md.
+    Where two raters coded the same transcripts, how far they agree is a part of it. Writes OUTPUT
+    (all, unrounded), and beside it the same as .csv and the tables as .md.
     """
     from eval.miti.coding_key import origins, read_key
     from eval.miti.report import report
@@ -56,8 +58,9 @@ def miti(
     known = origins(sessions, read_key(key) if key else None, texts)
     found = report(sessions, {name: one.source for name, one in known.items()}, seed=seed)
     inputs = [*coded_files(codes), *([key] if key else []), *(transcripts or [])]
-    page = _page(found, _coded_texts(sessions, known, texts))
-    numbers = jsonl.dumped(found.as_json(), indent=1) + "\n"
+    agreement, agreed = _agreement(sessions)
+    page = _page(found, _coded_texts(sessions, known, texts), agreed)
+    numbers = jsonl.dumped({**found.as_json(), "agreement": agreement}, indent=1) + "\n"
     with stamped_set(inputs=inputs, packages=["numpy", "scipy"]) as (outputs, details):
         for path, text in zip((output, *beside), (numbers, _long(found), page), strict=True):
             outputs.text(path, overwrite=overwrite).write(text)
@@ -66,6 +69,8 @@ def miti(
     print(page)
     told = f"sessions: {len(found.sessions)}, sources: {len(found.sources)}"
     left = f"; codings left out, not complete: {found.partial}" if found.partial else ""
+    if len(found.raters) > 1 and agreement is None:
+        left += "; agreement of raters: no transcript was completed by two of them"
     print(f"{output}, {beside[0].name}, {beside[1].name}: {told}{left}")
 
 
@@ -96,7 +101,15 @@ def _coded_texts(
     return [texts[name] for name in names]
 
 
-def _page(found: Report, texts: Sequence[Dialogue]) -> str:
+def _agreement(sessions: Sequence[Session]) -> tuple[dict[str, Any] | None, dict[str, Table]]:
+    """How far raters agree; nothing if no transcript was completed by two."""
+    from eval.agreement.among import among_raters
+    from eval.agreement.raters import codings, overlapping
+
+    return among_raters(sessions) if overlapping(codings(sessions)) else (None, {})
+
+
+def _page(found: Report, texts: Sequence[Dialogue], agreement: Mapping[str, Table]) -> str:
     from eval.miti import tables as show
     from eval.miti.report import NOTES
 
@@ -110,6 +123,7 @@ def _page(found: Report, texts: Sequence[Dialogue]) -> str:
         tables["Differences between sources"] = show.differences(found)
     if len(found.raters) > 1:
         tables["Each rater alone, mean of sessions (SD)"] = show.raters_apart(found)
+    tables |= {f"Agreement: {title}": table for title, table in agreement.items()}
     notes = "\n".join(f"- {note}" for note in NOTES)
     return f"{show.sections(tables)}{notes}\n"
 

@@ -21,9 +21,17 @@ def words(language: str) -> Callable[[str], str]:
     if language == "en":
         return str
     if language == "zh":
-        known = chinese()
-        return lambda text: known.get(text, text)
+        return _translated
     raise InputError(f"--lang {language}: the report is written in en or zh")
+
+
+def _translated(text: str) -> str:
+    """The Chinese for a text, or for what stands before a colon in it."""
+    known = chinese()
+    head, colon, tail = text.partition(": ")
+    if text not in known and colon and head in known:
+        return f"{known[head]}：{_translated(tail)}"
+    return known.get(text, text)
 
 
 @cache
