@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from glob import escape
 from itertools import count
@@ -25,10 +26,22 @@ def is_lock(path: Path) -> bool:
     return path.name.startswith(("~$", ".~")) and path.suffix.rstrip("#") in (WORKBOOK, *_OTHERS)
 
 
-def books_in(folder: Path) -> list[Path]:
-    """The workbooks of a folder by name, other programs' ones and lone sheets among them."""
-    found = [one for one in sorted(folder.iterdir()) if one.is_file() and not is_lock(one)]
-    return [one for one in found if one.suffix.lower() in (WORKBOOK, *_OTHERS, _SHEET)]
+def books_at(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The books that are given, and the lock files among them, which are none.
+
+    Args:
+        paths: Files, and folders: of these, workbooks by name, other programs' and lone sheets too.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        there = sorted(path.iterdir()) if path.is_dir() else [path]
+        known = (WORKBOOK, *_OTHERS, _SHEET)
+        found |= dict.fromkeys(
+            one
+            for one in there
+            if one == path or one.suffix.lower() in known or (is_lock(one) and one.is_file())
+        )
+    return [one for one in found if not is_lock(one)], [one for one in found if is_lock(one)]
 
 
 def make_way(path: Path) -> Path | None:

@@ -31,7 +31,7 @@ LINE, HIGHEST = 15.0, 400.0  # points; Excel takes at most 409
 # What XML 1.0 cannot hold.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _LONG_AGO = b"1980-01-01T00:00:00Z"  # as the entries of a ZIP file without a date
-_CONTENT = "mi-llm content"  # a property of each workbook that `save` writes
+_CONTENT = "content as written"  # a property of each workbook that `save` writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,12 +293,26 @@ def load(path: Path, *, formulas: bool = False) -> Workbook:
 
     Args:
         path: The file.
-        formulas: Whether to give formulas themselves instead.
+        formulas: Whether to give all formulas themselves. Else only those are whose value was
+            not stored (`is_formula`): such a cell is not empty, whatever a program makes of it.
 
     Raises:
         InputError: If it is missing, no workbook or too large.
     """
-    return xlsx_file.load(path, formulas=formulas)
+    book = xlsx_file.load(path, formulas=formulas)
+    if formulas:
+        return book
+    for sheet in xlsx_file.load(path, formulas=True).worksheets:
+        for cell in (one for row in sheet.iter_rows() for one in row if one.data_type == "f"):
+            known = book[sheet.title][cell.coordinate]
+            if known.value is None:
+                known.value = getattr(cell.value, "text", cell.value)
+    return book
+
+
+def is_formula(cell: Cell | MergedCell) -> bool:
+    """Whether a cell that `load` gave holds a formula whose value nobody stored."""
+    return cell.data_type == "f"
 
 
 def columns_by_title(path: Path, sheet: Worksheet, titles: Sequence[str]) -> dict[str, int]:

@@ -17,11 +17,12 @@ import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from eval.books.key import Key
 from mi_llm import jsonl, personal_data
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
@@ -131,11 +132,16 @@ class Blinding:
         }
 
 
-def blinded(transcripts: Sequence[Dialogue], *, seed: int) -> Blinding:
+def blinded(transcripts: Sequence[Dialogue], *, seed: int, key: Key | None = None) -> Blinding:
     """Make transcripts blind.
 
     A target behaviour (`meta.transcript.target_behaviour`) is passed on only if every transcript
     has one: else having one would tell which kind it is.
+
+    Args:
+        transcripts: Of all sources together.
+        seed: Draws ids and orders.
+        key: Of a set that these transcripts add to: what it knows keeps its id, and the salt stays.
 
     Raises:
         InputError: If there is no transcript, or an id comes twice.
@@ -147,23 +153,32 @@ def blinded(transcripts: Sequence[Dialogue], *, seed: int) -> Blinding:
         if one.id == two.id:
             raise InputError(f"transcript {one.id!r} comes twice; give each once")
     random.Random(seed).shuffle(ordered)
+    ids = _ids(ordered, key.ids if key else {})
+    ordered.sort(key=lambda one: int(ids[one.id][1:]))
     removed: Counter[str] = Counter()
     goals = [str(_facts(one).get("target_behaviour") or "").strip() for one in ordered]
-    width = max(len(str(len(ordered))), 2)
     blind = [
         Blind(
-            id=f"T{number:0{width}}",
+            id=ids[one.id],
             turns=_blind_turns(one, removed),
             target_behaviour=_without_names(goal, one, removed) if all(goals) else None,
             original=one.id,
             source=_facts(one).get("source"),
             sha256=turns_sha256(one.turns),
         )
-        for number, (one, goal) in enumerate(zip(ordered, goals, strict=True), start=1)
+        for one, goal in zip(ordered, goals, strict=True)
     ]
     whole = jsonl.dumped([seed, [one.sha256 for one in blind]])
-    salt = hashlib.sha256(f"salt {whole}".encode()).hexdigest()[:24]
+    salt = key.salt if key else hashlib.sha256(f"salt {whole}".encode()).hexdigest()[:24]
     return Blinding(seed, blind, salt, removed, sum(map(bool, goals)))
+
+
+def _ids(ordered: Sequence[Dialogue], known: Mapping[str, str]) -> dict[str, str]:
+    """A neutral id for each: the one it has, or the next number in the order given."""
+    width = max(len(str(len(ordered))), 2)
+    new = [one.id for one in ordered if one.id not in known]
+    numbered = enumerate(new, start=len(known) + 1)
+    return {**known, **{name: f"T{number:0{width}}" for number, name in numbered}}
 
 
 def _blind_turns(transcript: Dialogue, removed: Counter[str]) -> tuple[Turn, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial as curried
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -34,30 +35,49 @@ def book(
     """Write blind MITI 4.2.1 coding books, one XLSX for each rater.
 
     `--raters R1 R2` and `--raters R1 --raters R2` mean the same. key.json undoes the blinding: keep
-    it from the raters.
+    it from the raters. Given again, books stay as they are; a new rater, or transcripts that came
+    since, get books of their own. --overwrite begins anew, and moves aside what people filled in.
     """
     from eval.books.blinding import blinded
-    from eval.books.book import KEY, write_books
+    from eval.books.book import add_books, lacking, write_books
+    from eval.books.key import KEY, read_key, refuse_other_set
+    from mi_llm import entries
     from mi_llm.dialogue import read_dialogues
-    from mi_llm.stamp import stamped_folder
+    from mi_llm.stamp import stamped_folder, write_stamp
 
     transcripts, raters = _parted(transcripts, raters)
-    files.refuse_existing_folder(output, overwrite=overwrite)
-    blinding = blinded([one for path in transcripts for one in read_dialogues(path)], seed=seed)
+    again = (output / KEY).is_file() and not overwrite
+    if not again:
+        files.refuse_existing_folder(output, overwrite=overwrite)
+    dialogues = [one for path in transcripts for one in read_dialogues(path)]
+    key = read_key(output / KEY) if again else None
+    if key:
+        refuse_other_set(output, key, dialogues, seed=seed, language=lang)
+    blinding = blinded(dialogues, seed=seed, key=key)
     volleys = sum(turn.role == "counselor" for one in blinding.transcripts for turn in one.turns)
     counts = {"transcripts": len(blinding.transcripts), "volleys": volleys, **blinding.removed}
-    opened = stamped_folder(
-        output, inputs=transcripts, packages=["openpyxl"], overwrite=overwrite, fixed=False
-    )
-    with opened as (draft, details):
-        books = write_books(draft, blinding, raters, language=lang)
-        details.update(counts=counts, seed=seed, language=lang)
+    made_with: dict[str, Any] = {"inputs": transcripts, "packages": ["openpyxl"]}
+    facts: dict[str, Any] = {"counts": counts, "seed": seed, "language": lang}
+    if key:
+        added = lacking(output, blinding, raters, key)
+        if not added:
+            print(f"{output}: books are up to date")
+            return
+        books = add_books(output, blinding, added, key, language=lang)
+        write_stamp(output, **made_with, **facts)
+    else:
+        opened = stamped_folder(output, **made_with, overwrite=overwrite, fixed=False)
+        with opened as (draft, details):
+            books = write_books(draft, blinding, raters, language=lang)
+            details.update(facts)
     print(f"{len(blinding.transcripts):,} transcripts, {volleys:,} volleys to code")
     for line in _told(blinding):
         print(line)
     for path in books:
         print(f"to be filled in: {output / path.name}")
     print(f"keep from the raters: {output / KEY} undoes the blinding")
+    for path in entries.moved_aside(output):
+        print(f"filled in before, with their key: {path}")
 
 
 def _parted(transcripts: list[Path], raters: list[str]) -> tuple[list[Path], list[str]]:
@@ -90,14 +110,17 @@ def _told(blinding: Blinding) -> list[str]:
 
 
 def codes(
-    books: Annotated[list[Path], typer.Argument(help="Coding books that raters filled in.")],
+    books: Annotated[
+        list[Path], typer.Argument(help="Coding books that raters filled in, or folders of them.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     key: Annotated[
         Path | None,
-        typer.Option(help="The key.json of the books, to check that they belong to it."),
+        typer.Option(help="The key.json of the books: they must belong to it, and all be there."),
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Read drafts, and say what is missing.")
+        bool,
+        typer.Option("--partial", help="Read drafts, go on without books, say what is missing."),
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
@@ -106,35 +129,33 @@ def codes(
     Exit code 1 if a book has faults or, without --partial, something missing: nothing is written.
     """
     from eval.books.book_set import read_books
+    from eval.books.text import told
     from mi_llm.coding import write_codings
     from mi_llm.stamp import stamped_folder
 
     files.refuse_existing_folder(output, overwrite=overwrite)
     found = read_books(books, key=key)
-    told = found.faults if partial else [*found.faults, *found.missing]
-    if told:
-        for line in told:
-            print(line, file=sys.stderr)
-        drafts = "" if partial or found.faults else " (a draft? add --partial)"
-        print(f"{len(told):,} faults{drafts}; nothing was written to {output}", file=sys.stderr)
+    say = curried(told, found.language)
+    for line in [*found.passed_over, *found.faults, *([] if partial else found.missing)]:
+        print(line, file=sys.stderr)
+    count = len(found.faults) + (0 if partial else len(found.missing))
+    if count:
+        drafts = "" if partial or found.faults else say("drafts")
+        print(say("faults", count=f"{count:,}", drafts=drafts, output=output), file=sys.stderr)
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
-    complete = sum(one.complete for one in found.sessions)
     counts = {
-        "books": len(books),
+        "books": len(found.paths),
         "sessions": len(found.sessions),
-        "complete": complete,
+        "complete": sum(one.complete for one in found.sessions),
         "volleys": sum(len(one.volleys) for one in found.sessions),
         "uncoded": sum(len(one.uncoded) for one in found.sessions),
         "missing": len(found.missing),
     }
-    inputs = [*books, *([key] if key else [])]
+    inputs = [*found.paths, *([key] if key else [])]
     opened = stamped_folder(output, inputs=inputs, packages=["openpyxl"], overwrite=overwrite)
     with opened as (draft, details):
         write_codings(draft, found.sessions, notes=found.notes)
         details["counts"] = counts
     for line in found.missing:
-        print(f"missing: {line}")
-    print(
-        f"{output}: {complete:,} of {len(found.sessions):,} sessions complete, from "
-        f"{len(books):,} books; {counts['uncoded']:,} of {counts['volleys']:,} volleys uncoded"
-    )
+        print(say("missing", what=line))
+    print(say("summary", output=output, **{name: f"{n:,}" for name, n in counts.items()}))

@@ -12,7 +12,8 @@ from mi_llm.dialogue import Turn
 from mi_llm.miti import Code
 
 FORMAT = "1"
-HIDDEN = "_book"  # the sheet that says which book this is and what its texts were
+HIDDEN = "_book"  # the sheet that says which book this is, with fingerprints of its texts
+ORIGINALS = "_texts"  # the sheet that says what its texts were
 
 HEADER, FIRST = 5, 6  # rows of a transcript's page
 TURN, SPEAKER, VOLLEY, TEXT, CHECK, NOTE = "A", "B", "C", "D", "P", "Q"

@@ -1,61 +1,47 @@
 """Coding books read back, whoever saved them: what was coded, what is missing, and every fault.
 
-A fault is named by book, sheet and cell; all are found in one go. What is merely not there yet is
-kept apart, so that a draft can be read.
+A fault is named by book, sheet and cell, in the language of the book; all are found in one go. What
+is merely not there yet is kept apart, so that a draft can be read.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eval.books.layout import (
     FORMAT,
     GOAL,
-    HEADER,
     HIDDEN,
     MARK_COLUMNS,
     NONE,
     NOTE,
+    ORIGINALS,
     REMARKS,
     SCORES,
-    TEXT,
-    TURN,
-    text_hash,
 )
+from eval.books.printed import Facts, Page, check_header, is_page, same, shown, turn_rows
+from eval.books.text import LANGUAGES, texts, told
 from mi_llm import sheets
 from mi_llm.coding import NOTHING_TO_CODE, Note, Session
 from mi_llm.errors import InputError
 from mi_llm.miti import Code, Globals
 
 if TYPE_CHECKING:
+    from openpyxl.workbook import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
 
 _PAIRS = (
     (Code.SIMPLE_REFLECTION, Code.COMPLEX_REFLECTION),
     (Code.PERSUADE, Code.PERSUADE_WITH_PERMISSION),
 )
-_PRINT = re.compile(r"(?:cl|co):[0-9a-f]{10}")  # as book_layout.fingerprint makes them
+_PRINT = re.compile(r"(?:cl|co):[0-9a-f]{10}")  # as layout.fingerprint makes them
 _WITHOUT_GOAL = ("cultivate", "soften")  # cannot be rated then
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a book's hidden sheet says.
-
-    Attributes:
-        rater: Whose it is.
-        salt: The set of books that it belongs to, which its key names too.
-        prints: Fingerprints of the turns of each transcript, by neutral id.
-    """
-
-    rater: str
-    salt: str
-    prints: Mapping[str, list[str]]
 
 
 @dataclass(slots=True)
@@ -69,6 +55,7 @@ class Book:
         notes: What the rater wrote beside.
         faults: What is wrong, each by sheet and cell.
         missing: What is not filled in yet, likewise.
+        touched: Whether anything is filled in, or wrong.
     """
 
     path: Path
@@ -77,32 +64,17 @@ class Book:
     notes: list[Note] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    touched: bool = False
 
+    def fault(self, kind: str, sheet: str = "", **values: object) -> None:
+        """Note what is wrong with the book, or one of its sheets."""
+        self.faults.append(self.told(kind, sheet, **values))
 
-@dataclass(slots=True)
-class _Page:
-    """A transcript's page while it is read."""
-
-    where: str
-    sheet: Worksheet
-    id: str
-    facts: Facts
-    faults: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-
-    def fault(self, place: str, what: str) -> None:
-        self.faults.append(f"{self.where}, {place}: {what}")
-
-    def lacks(self, place: str, what: str) -> None:
-        self.missing.append(f"{self.where}, {place}: {what}")
-
-    def said(self, place: str) -> str:
-        return _said(self.sheet[place].value)
-
-    def note(self, place: str, volley: int | None) -> None:
-        if text := sheets.said(self.sheet[place].value):
-            self.notes.append(Note(self.id, self.facts.rater, volley, text))
+    def told(self, kind: str, sheet: str = "", **values: object) -> str:
+        """A sentence about the book, or one of its sheets, in its language."""
+        language = self.facts.language if self.facts else "en"
+        what, pattern = told(language, kind, **values), "page" if sheet else "book"
+        return told(language, pattern, path=self.path, sheet=sheet, what=what)
 
 
 def read_book(path: Path) -> Book:
@@ -116,70 +88,101 @@ def read_book(path: Path) -> Book:
     if HIDDEN not in workbook.sheetnames:
         book.faults.append(f"{path}: no sheet {HIDDEN}; is it a coding book, saved as .xlsx?")
         return book
-    book.facts = _facts(workbook[HIDDEN])
+    book.facts = _facts(workbook)
     if book.facts is None:
-        book.faults.append(f"{path}: sheet {HIDDEN} was changed; ask the rater for the book itself")
+        book.faults.append(f"{path}: {told('en', 'hidden', sheet=HIDDEN)}")
         return book
-    _find_strangers(book, [workbook[name] for name in workbook.sheetnames], set(book.facts.prints))
+    renamed = _find_strangers(book, workbook, set(book.facts.prints))
+    pages = []
     for name in sorted(book.facts.prints):
-        if name not in workbook.sheetnames:
-            told = f"{path}: no sheet {name}; was it deleted or renamed?"
-            book.faults.append(told)
-            continue
-        page = _Page(f"{path}: sheet {name}", workbook[name], name, book.facts)
-        session = _session(page)
-        book.faults += page.faults
-        book.missing += page.missing
-        book.notes += page.notes
-        if session and not page.faults:
-            book.sessions.append(session)
+        if name in workbook.sheetnames:
+            pages.append(_read_page(book, book.facts, workbook[name], name))
+        elif name not in renamed:
+            book.fault("no_page", id=name)
+    book.touched = bool(book.faults) or any(page.touched for page in pages)
+    if pages and not book.touched:
+        volleys = sum(len(one.volleys) for one in book.sessions)
+        book.missing = [book.told("untouched_book", pages=len(pages), volleys=volleys)]
     return book
 
 
-def _facts(sheet: Worksheet) -> Facts | None:
+def _read_page(book: Book, facts: Facts, sheet: Worksheet, name: str) -> Page:
+    page = Page(str(book.path), sheet, name, facts)
+    session = _session(page)
+    if session and not page.touched:
+        page.missing.clear()
+        page.lacks("", "untouched_page")
+    book.faults += page.faults
+    book.missing += page.missing
+    book.notes += page.notes
+    if session and not page.faults:
+        book.sessions.append(session)
+    return page
+
+
+def _facts(workbook: Workbook) -> Facts | None:
+    """What the hidden sheets say; None if they were changed."""
     pairs = {
         sheets.said(row[0]): sheets.said(row[1])
-        for row in sheet.iter_rows(max_col=2, values_only=True)
+        for row in workbook[HIDDEN].iter_rows(max_col=2, values_only=True)
         if len(row) == 2 and row[0] is not None
     }
     known = {name: pairs.pop(name, "") for name in ("format", "language", "rater", "salt")}
     if known["format"] != FORMAT or not known["rater"] or not known["salt"] or not pairs:
         return None
-    prints = {name: told.split() for name, told in pairs.items()}
-    if not all(_PRINT.fullmatch(one) for told in prints.values() for one in told):
+    prints = {name: each.split() for name, each in pairs.items()}
+    if not all(_PRINT.fullmatch(one) for each in prints.values() for one in each):
         return None
-    return Facts(known["rater"], known["salt"], prints)
+    language = known["language"] if known["language"] in LANGUAGES else "en"
+    return Facts(language, known["rater"], known["salt"], prints, _originals(workbook))
 
 
-def _find_strangers(book: Book, found: list[Worksheet], pages: set[str]) -> None:
-    """A sheet that looks like a page and is none: a copy, or a page under another name."""
-    for sheet in found:
-        if sheet.title not in pages and sheet.title != HIDDEN and _is_page(sheet):
-            told = "a page of another name; name it as it was, or delete the copy"
-            book.faults.append(f"{book.path}: sheet {sheet.title}: {told}")
+def _originals(workbook: Workbook) -> dict[tuple[str, int], list[str]]:
+    found: dict[tuple[str, int], list[str]] = {}
+    if ORIGINALS in workbook.sheetnames:
+        for row in workbook[ORIGINALS].iter_rows(max_col=3, values_only=True):
+            name, turn, text = (*map(sheets.said, row), "", "", "")[:3]
+            if turn.isascii() and turn.isdigit():
+                found.setdefault((name, int(turn[:9])), []).append(text)
+    return found
 
 
-def _is_page(sheet: Worksheet) -> bool:
-    return all(
-        sheets.said(sheet[f"{column}{HEADER}"].value).split("\n")[0].strip() == mark
-        for mark, column in MARK_COLUMNS.items()
-    )
+def _find_strangers(book: Book, workbook: Workbook, pages: set[str]) -> set[str]:
+    """Name what looks like a page and is none, a copy or one under another name.
+
+    Returns:
+        The pages that are there under another name.
+    """
+    renamed = set()
+    for sheet in workbook.worksheets:
+        if sheet.title in pages or sheet.title in (HIDDEN, ORIGINALS) or not is_page(sheet):
+            continue
+        was = sheets.said(sheet["A1"].value)
+        if was in pages and was not in workbook.sheetnames and was not in renamed:
+            renamed.add(was)
+            book.fault("renamed", sheet=sheet.title, id=was)
+        else:
+            book.fault("copied", sheet=sheet.title, id=was)
+    return renamed
 
 
-def _session(page: _Page) -> Session | None:
-    if not _is_page(page.sheet):
-        told = "the columns GI to NC are not where they were; undo adding or deleting rows, columns"
-        page.fault(f"row {HEADER}", told)
+def _session(page: Page) -> Session | None:
+    if not check_header(page):
         return None
     goal, globals_ = _goal(page), _globals(page)
     page.note(REMARKS, None)
+    rows = turn_rows(page)
     volleys: list[frozenset[Code] | None] = []
-    for number, row in _turn_rows(page):
-        if row is None:  # a client's turn, or a row that is missing
-            if page.facts.prints[page.id][number - 1].startswith("co"):
-                volleys.append(None)
-            continue
-        volleys.append(_volley(page, row, len(volleys) + 1))
+    uncoded: dict[int, int] = {}  # volley -> its row
+    for number, one in enumerate(page.facts.prints[page.id], start=1):
+        if one.startswith("co"):
+            row = rows.get(number)
+            codes, blank = _volley(page, row, len(volleys) + 1) if row else (None, False)
+            volleys.append(codes)
+            if row and blank:
+                uncoded[len(volleys)] = row
+    for run in _runs(uncoded):
+        _tell_uncoded(page, run, uncoded)
     if page.faults:
         return None
     return Session(
@@ -193,105 +196,96 @@ def _session(page: _Page) -> Session | None:
     )
 
 
-def _goal(page: _Page) -> str:
-    goal = " ".join(sheets.said(page.sheet[GOAL].value).split())
-    if not goal:
-        page.lacks(GOAL, f"no target behaviour (write {NONE[0]} if the session has none)")
+def _goal(page: Page) -> str:
+    given = page.facts.originals.get((page.id, 0))
+    if given:
+        goal = sheets.said(page.sheet[GOAL].value)
+        if not same(goal, given[0]):
+            page.touched = True
+            page.fault(GOAL, "goal", original=shown(given[0]))
+        return " ".join(given[0].split())
+    entry = page.entry(GOAL)
+    goal = " ".join((entry or "").split())
+    if entry == "":
+        none = texts(page.facts.language)["none"]
+        page.lacks(GOAL, "no_goal", none=none)
     return goal
 
 
-def _globals(page: _Page) -> Globals | None:
+def _globals(page: Page) -> Globals | None:
     """The four ratings; None if one that can be given is missing."""
-    without = page.said(GOAL).lower() in NONE
+    names = texts(page.facts.language)["globals"]
+    without = _plain(sheets.said(page.sheet[GOAL].value)).lower() in NONE
     scores: dict[str, int | None] = {}
     for name, place in SCORES.items():
-        said = page.said(place)
-        if not said:
-            scores[name] = None
+        dimension, said = names[name]["name"], page.entry(place)
+        scores[name] = None
+        if said is None:
+            continue
+        plain = _plain(said).removesuffix(".0")
+        if not plain:
             if not (without and name in _WITHOUT_GOAL):
-                page.lacks(place, f"no rating of {name}")
-        elif said not in set("12345"):
-            page.fault(place, f"{name} is {said!r}; a rating is a whole number from 1 to 5")
+                page.lacks(place, "no_rating", dimension=dimension)
+        elif plain not in set("12345"):
+            page.fault(place, "rating", dimension=dimension, said=said)
         elif without and name in _WITHOUT_GOAL:
-            page.fault(place, f"{name} is rated, but there is no target behaviour; leave it blank")
+            page.fault(place, "rating_without_goal", dimension=dimension)
         else:
-            scores[name] = int(said)
-    partnership, empathy = scores.get("partnership"), scores.get("empathy")
+            scores[name] = int(plain)
+    partnership, empathy = scores["partnership"], scores["empathy"]
     if partnership is None or empathy is None:
         return None
-    return Globals(scores.get("cultivate"), scores.get("soften"), partnership, empathy)
+    return Globals(scores["cultivate"], scores["soften"], partnership, empathy)
 
 
-def _turn_rows(page: _Page) -> Iterator[tuple[int, int | None]]:
-    """Each turn's number and, for the counselor's, its row; texts are checked on the way."""
-    rows: dict[int, int] = {}
-    texts: dict[int, str] = {}
-    current = 0
-    prints = page.facts.prints[page.id]
-    for row in range(HEADER + 1, page.sheet.max_row + 1):
-        number, text = page.said(f"{TURN}{row}"), sheets.said(page.sheet[f"{TEXT}{row}"].value)
-        if number.isascii() and number.isdigit() and 1 <= int(number) <= len(prints):
-            current = int(number)
-            if current in rows:
-                page.fault(f"{TURN}{row}", f"turn {current} comes twice; delete the copy")
-            rows.setdefault(current, row)
-            texts[current] = text
-        elif number:
-            page.fault(
-                f"{TURN}{row}", f"{number!r} is no turn of {page.id}, which has {len(prints)}"
-            )
-        elif text:  # a long turn goes on
-            texts[current] = texts.get(current, "") + text
-        if not number or not _coded(prints, current):
-            _check_unmarked(page, row)
-    for turn, told in enumerate(prints, start=1):
-        role, digest = told.split(":")
-        if turn not in rows:
-            page.fault(f"column {TURN}", f"turn {turn} is missing; undo deleting rows")
-        elif text_hash(page.facts.salt, turn, texts[turn]) != digest:
-            page.fault(f"{TEXT}{rows[turn]}", f"the text of turn {turn} was changed; restore it")
-        yield turn, rows.get(turn) if role == "co" else None
-
-
-def _coded(prints: list[str], number: int) -> bool:
-    return 1 <= number <= len(prints) and prints[number - 1].startswith("co")
-
-
-def _check_unmarked(page: _Page, row: int) -> None:
-    for column in MARK_COLUMNS.values():
-        if said := page.said(f"{column}{row}"):
-            page.fault(f"{column}{row}", f"{said!r} in a row that takes no code; delete it")
-
-
-def _volley(page: _Page, row: int, volley: int) -> frozenset[Code] | None:
-    """The codes of one row; None if it is not coded yet."""
+def _volley(page: Page, row: int, volley: int) -> tuple[frozenset[Code] | None, bool]:
+    """The codes of one row, None if it has none that can be read; and whether it is blank."""
     page.note(f"{NOTE}{row}", volley)
     marked: dict[str, str] = {}
     odd = False
     for mark, column in MARK_COLUMNS.items():
-        said = page.said(f"{column}{row}")
-        if said in ("1", "1.0"):
-            marked[mark] = f"{column}{row}"
+        place = f"{column}{row}"
+        said = page.entry(place)
+        if said is None:
+            odd = True
+        elif _plain(said) in ("1", "1.0"):
+            marked[mark] = place
         elif said:
             odd = True
-            page.fault(
-                f"{column}{row}", f"unknown mark {said!r} for {mark}; write 1 or leave blank"
-            )
+            page.fault(place, "mark_unknown", said=said, code=page.named(mark))
     if NOTHING_TO_CODE in marked and len(marked) > 1:
-        others = ", ".join(mark for mark in marked if mark != NOTHING_TO_CODE)
-        page.fault(marked[NOTHING_TO_CODE], f"{NOTHING_TO_CODE} with {others} in volley {volley}")
+        others = page.named(*(mark for mark in marked if mark != NOTHING_TO_CODE))
+        nothing = page.named(NOTHING_TO_CODE)
+        page.fault(marked[NOTHING_TO_CODE], "nothing", code=nothing, others=others, volley=volley)
     for weaker, stronger in _PAIRS:
         if weaker in marked and stronger in marked:
-            where = f"{marked[weaker]} and {marked[stronger]}"
-            page.fault(where, f"{weaker} and {stronger} in volley {volley}; only one can be")
+            where = texts(page.facts.language)["told"]["and"].join(
+                (marked[weaker], marked[stronger])
+            )
+            two = {"code": page.named(weaker), "others": page.named(stronger)}
+            page.fault(where, "pair", **two, volley=volley)
     if not marked:
-        if not odd:
-            first, *_, last = MARK_COLUMNS.values()
-            page.lacks(f"{first}{row}:{last}{row}", f"volley {volley} is not coded")
-        return None
-    return frozenset(Code(mark) for mark in marked if mark != NOTHING_TO_CODE)
+        return None, not odd
+    return frozenset(Code(mark) for mark in marked if mark != NOTHING_TO_CODE), False
 
 
-def _said(value: Any) -> str:
+def _runs(volleys: Sequence[int] | dict[int, int]) -> Iterator[list[int]]:
+    """Numbers that follow each other, together."""
+    run: list[int] = []
+    for one, after in pairwise([*volleys, 0]):
+        run.append(one)
+        if after != one + 1:
+            yield run
+            run = []
+
+
+def _tell_uncoded(page: Page, run: Sequence[int], rows: dict[int, int]) -> None:
+    first, *_, last = MARK_COLUMNS.values()
+    place = f"{first}{rows[run[0]]}:{last}{rows[run[-1]]}"
+    kind = "uncoded" if len(run) == 1 else "uncoded_run"
+    page.lacks(place, kind, volley=run[0], last=run[-1])
+
+
+def _plain(said: str) -> str:
     """A mark or number as typed, full-width digits as plain ones."""
-    return unicodedata.normalize("NFKC", sheets.said(value)).strip()
+    return unicodedata.normalize("NFKC", said).strip()

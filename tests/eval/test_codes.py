@@ -8,9 +8,23 @@ import shutil
 import openpyxl
 import pytest
 
+from eval.books.blinding import blinded
+from eval.books.book import write_books
+from eval.books.book_set import read_books
 from mi_llm.coding import Session, read_codings
 from mi_llm.miti import Code, Globals
-from tests.eval.coding_books import FIRST, NOTHING, THREE, change, fill, make, rows, run, volleys
+from tests.eval.coding_books import (
+    FIRST,
+    NOTHING,
+    THREE,
+    change,
+    fill,
+    make,
+    rows,
+    run,
+    transcript,
+    volleys,
+)
 
 Q, SR, CR = Code("Q"), Code("SR"), Code("CR")
 
@@ -52,11 +66,15 @@ def client_row(path, sheet):
 
 def told(books, *words):
     """What `codes` says about the two books, without the folder; nothing may be written."""
-    done = run("codes", *sorted(books.glob("*.xlsx")), "-o", books.parent / "codes", *words)
+    return told_of(books, sorted(books.glob("*.xlsx")), *words)
+
+
+def told_of(books, paths, *words):
+    done = run("codes", *paths, "-o", books.parent / "codes", *words)
     assert done.exit_code == 1, done.output
     assert not (books.parent / "codes").exists()
     *lines, last = done.output.replace(f"{books}/", "").splitlines()
-    assert last.startswith(f"{len(lines)} faults")
+    assert last.startswith(f"共 {len(lines)} 处问题")
     return lines
 
 
@@ -65,7 +83,7 @@ def test_complete_books_become_the_codes_that_were_put_in(books):
     done = run("codes", *paths, "-o", books.parent / "codes", "--key", books / "key.json")
     assert done.exit_code == 0, done.output
     assert done.output.endswith(
-        "codes: 6 of 6 sessions complete, from 2 books; 0 of 12 volleys uncoded\n"
+        "codes：6 / 6 段编码完整，来自 2 本编码册；12 个话轮中 0 个未编码\n"
     )
     expected = [*coded("R1", volleys(paths[0])), *coded("R2", volleys(paths[1]))]
     found = read_codings(books.parent / "codes")
@@ -90,8 +108,7 @@ def test_a_mark_that_is_not_clearly_one_is_named(books, mark):
     row = first_row(books / "miti_R1.xlsx", "T02")
     change(books / "miti_R1.xlsx", "T02", **{f"K{row}": mark})
     assert told(books) == [
-        f"miti_R1.xlsx: sheet T02, K{row}: unknown mark {str(mark)!r} for AF; "
-        "write 1 or leave blank"
+        f"miti_R1.xlsx：“T02”页 K{row}：AF（肯定）填的是“{mark}”，只能填 1，或留空"
     ]
 
 
@@ -99,45 +116,158 @@ def test_a_mark_that_is_not_clearly_one_is_named(books, mark):
 @pytest.mark.parametrize(
     ("cells", "faults"),
     [
-        ({"I": 1}, ["I{row} and J{row}: SR and CR in volley 1; only one can be"]),
-        ({"F": 1, "G": 1}, ["F{row} and G{row}: P and PwP in volley 1; only one can be"]),
-        ({"O": 1}, ["O{row}: NC with Q, CR in volley 1"]),
-        ({"H": None, "J": None}, ["E{row}:O{row}: volley 1 is not coded"]),
-        ({"H": " ", "J": None}, ["E{row}:O{row}: volley 1 is not coded"]),
-        ({"D": "改过的话"}, ["D{row}: the text of turn {turn} was changed; restore it"]),
-        ({"A": "x"}, ["A{row}: 'x' is no turn of T01, which has {turns}",
-                      "H{row}: '1' in a row that takes no code; delete it",
-                      "J{row}: '1' in a row that takes no code; delete it",
-                      "column A: turn {turn} is missing; undo deleting rows"]),
-        ({"I2": None}, ["I2: no rating of cultivate"]),
-        ({"N3": ""}, ["N3: no rating of empathy"]),
-        ({"N2": 6}, ["N2: soften is '6'; a rating is a whole number from 1 to 5"]),
-        ({"I3": 3.5}, ["I3: partnership is '3.5'; a rating is a whole number from 1 to 5"]),
-        ({"D2": None}, ["D2: no target behaviour (write 无 if the session has none)"]),
-        ({"D2": "无"}, ["I2: cultivate is rated, but there is no target behaviour; leave it blank",
-                       "N2: soften is rated, but there is no target behaviour; leave it blank"]),
-        ({"J5": "别的"}, ["row 5: the columns GI to NC are not where they were; "
-                        "undo adding or deleting rows, columns"]),
+        ({"I": 1}, [" I{row}与J{row}：第 1 个话轮同时填了SR（简单反映）和CR（复杂反映），"
+                    "只能选一个"]),
+        ({"F": 1, "G": 1}, [" F{row}与G{row}：第 1 个话轮同时填了P（劝说）和PwP（许可劝说），"
+                            "只能选一个"]),
+        ({"O": 1}, [" O{row}：第 1 个话轮填了NC（无需编码），又填了Q（提问）、CR（复杂反映）；"
+                    "只能保留一边"]),
+        ({"H": None, "J": None}, [" E{row}:O{row}：第 1 个话轮未编码"]),
+        ({"H": " ", "J": None}, [" E{row}:O{row}：第 1 个话轮未编码"]),
+        ({"J": "=1"}, [" J{row}：公式 =1 没有存下结果；请直接填内容，"
+                       "或在表格软件里打开、保存后再交"]),
+        ({"D": "改过的话"}, [" D{row}：第 {turn} 句的内容被改动过，原来是“{text}”，请恢复"]),
+        ({"D": None}, [" D{row}：第 {turn} 句的内容被改动过，原来是“{text}”，请恢复"]),
+        ({"A": "x"}, [" A{row}：句序被改动过，原来是 {turn}，请恢复"]),
+        ({"A": None}, [" A{row}：句序被改动过，原来是 {turn}，请恢复"]),
+        ({"I2": None}, [" I2：没有评“引出改变语言”"]),
+        ({"N3": ""}, [" N3：没有评“共情”"]),
+        ({"N2": 6}, [" N2：“软化维持语言”填的是“6”，应为 1 到 5 的整数"]),
+        ({"I3": 3.5}, [" I3：“伙伴关系”填的是“3.5”，应为 1 到 5 的整数"]),
+        ({"I3": "四"}, [" I3：“伙伴关系”填的是“四”，应为 1 到 5 的整数"]),
+        ({"D2": None}, [" D2：没有写目标行为（整段没有目标行为，请写“无”）"]),
+        ({"D2": "无"}, [" I2：评了“引出改变语言”，但写的是没有目标行为；请留空",
+                       " N2：评了“软化维持语言”，但写的是没有目标行为；请留空"]),
+        ({"J5": "别的"}, [" J5：列名被改动过，原来是“CR（复杂反映）”，请恢复"]),
     ],
 )  # fmt: skip
-def test_each_fault_of_a_page_is_named_by_its_cell(books, cells, faults):
+def test_each_fault_of_a_page_is_named_by_its_cell_in_the_words_of_the_book(books, cells, faults):
     path = books / "miti_R2.xlsx"
     row = first_row(path, "T01")
     page = openpyxl.load_workbook(path)["T01"]
-    turn, turns = page[f"A{row}"].value, page.max_row - FIRST + 1
+    facts = {
+        "row": row,
+        "turn": page[f"A{row}"].value,
+        "text": " ".join(page[f"D{row}"].value.split()),
+    }
     change(path, "T01", **{name if name[-1].isdigit() else f"{name}{row}": value
                            for name, value in cells.items()})  # fmt: skip
-    expected = [one.format(row=row, turn=turn, turns=turns) for one in faults]
-    assert told(books) == [f"miti_R2.xlsx: sheet T01, {one}" for one in expected]
+    assert told(books) == [f"miti_R2.xlsx：“T01”页{one.format(**facts)}" for one in faults]
+
+
+def inserting(row, cell, value):
+    """Insert a row and write into a cell of it."""
+
+    def spoil(page):
+        page.insert_rows(row)
+        page[cell] = value
+
+    return spoil
+
+
+# What is done to a page of three rounds, rows 6 to 11, and all that is said of it.
+ROWS = {
+    "a blank row between": (lambda page: page.insert_rows(8), []),
+    "a row with a text": (
+        inserting(9, "D9", "我的想法"),
+        ["第 9 行是插入的，请整行删去"],
+    ),
+    "a row with a mark alone": (
+        inserting(9, "H9", 1),
+        ["第 9 行是插入的，请整行删去"],
+    ),
+    "a copy of the row above": (
+        lambda page: page.append([6, "咨询师", 3, "由你定。", None, None, None, None, 1]),
+        ["第 12 行是插入的，请整行删去"],
+    ),
+    "another number": (
+        lambda page: page.append([99, "咨询师", 4, "还有吗？"]),
+        ["第 12 行是插入的，请整行删去"],
+    ),
+    "a tally below": (
+        lambda page: setattr(page["D20"], "value", "合计"),
+        ["第 20 行是插入的，请整行删去"],
+    ),
+    "a row above the header": (
+        lambda page: page.insert_rows(3),
+        ["第 3 行是插入的，请整行删去"],
+    ),
+    "a row above the header is gone": (
+        lambda page: page.delete_rows(4),
+        ["第 5 行以上少了 1 行，请撤销删行"],
+    ),
+    "a turn's row is gone": (
+        lambda page: page.delete_rows(8),
+        ["缺第 3 句“嗯。”，请撤销删行"],
+    ),
+    "a column between": (lambda page: page.insert_cols(7), ["G 列是插入的，请整列删去"]),
+    "a column in front": (lambda page: page.insert_cols(1), ["A 列是插入的，请整列删去"]),
+    "a column is gone": (
+        lambda page: page.delete_cols(9),
+        ["缺 SR（简单反映） 列，请撤销删列"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ROWS)
+def test_an_inserted_or_deleted_row_or_column_is_named_as_such(tmp_path, how):
+    (path,) = make(tmp_path / "books", THREE[:1], raters="R1")
+    fill(path, coded("R1", volleys(path)))
+    spoil, expected = ROWS[how]
+    edit(path, lambda book: spoil(book["T01"]))
+    found = read_books([path])
+    assert found.faults == [f"{path}：“T01”页：{one}" for one in expected]
+    assert found.missing == []
+
+
+def test_a_changed_book_of_english_is_told_in_english(tmp_path):
+    (path,) = write_books(tmp_path / "b", blinded(THREE[:1], seed=7), ["R1"], language="en")
+    fill(path, coded("R1", volleys(path)))
+    change(path, "T01", D8="嗯，嗯。", K7="x", N2=9, I7=1)
+    edit(path, lambda book: book["T01"].insert_rows(9))
+    change(path, "T01", D9="my own thought")
+    assert read_books([path]).faults == [
+        f"{path}: sheet T01, N2: Softening Sustain Talk is '9'; a rating is a whole number from "
+        "1 to 5",
+        f"{path}: sheet T01, D8: the text of turn 3 was changed; it was '嗯。'; restore it",
+        f"{path}: sheet T01: row 9 was inserted; delete it",
+        f"{path}: sheet T01, K7: unknown mark 'x' for AF (Affirm); write 1 or leave blank",
+        f"{path}: sheet T01, I7 and J7: SR (Simple reflect.) and CR (Complex reflect.) in "
+        "volley 1; only one can be",
+    ]
+
+
+def test_a_given_target_behaviour_that_was_changed_is_told_with_what_it_was(tmp_path):
+    one = transcript("a/1", "嗯。", "你说。", target_behaviour="每天少抽五支烟")
+    (path,) = make(tmp_path / "b", [one], raters="R1")
+    change(path, "T01", D2="戒烟")
+    assert read_books([path]).faults == [
+        f"{path}：“T01”页 D2：给定的目标行为被改动过，原来是“每天少抽五支烟”，请恢复"
+    ]
+
+
+def test_an_untouched_book_is_one_line_and_so_is_an_untouched_page(tmp_path):
+    blank, _ = make(tmp_path / "blank")
+    assert read_books([blank]).missing == [f"{blank}：还没有填写（3 段对话，6 个话轮）"]
+    change(blank, "T02", D3="想一想")
+    lines = read_books([blank]).missing
+    assert f"{blank}：“T01”页：整页还没有填写" in lines
+    assert f"{blank}：“T03”页：整页还没有填写" in lines
+    assert {line.split("页")[0] for line in lines} == {f"{blank}：“T0{n}”" for n in (1, 2, 3)}
+    assert len(lines) == 2 + 6  # of the page that was begun: a goal, four ratings, its volleys
+
+
+def test_volleys_without_a_code_that_follow_each_other_are_one_line(tmp_path):
+    (path,) = make(tmp_path / "b", THREE[:1], raters="R1")
+    change(path, "T01", D2="戒烟", I2=3, N2=3, I3=3, N3=3, H7=1)
+    assert read_books([path]).missing == [f"{path}：“T01”页 E9:O11：第 2 至 3 个话轮未编码"]
 
 
 def test_a_mark_in_a_client_row_is_named(books):
     path = books / "miti_R1.xlsx"
     row = client_row(path, "T03")
     change(path, "T03", **{f"H{row}": 1})
-    assert told(books) == [
-        f"miti_R1.xlsx: sheet T03, H{row}: '1' in a row that takes no code; delete it"
-    ]
+    assert told(books) == [f"miti_R1.xlsx：“T03”页 H{row}：这一行不编码，却填了“1”，请删去"]
 
 
 def test_all_faults_of_all_books_are_told_at_once(books):
@@ -146,9 +276,9 @@ def test_all_faults_of_all_books_are_told_at_once(books):
     change(one, "T02", I2=9)
     change(two, "T03", D2=None)
     assert told(books) == [
-        "miti_R1.xlsx: sheet T02, I2: cultivate is '9'; a rating is a whole number from 1 to 5",
-        "miti_R1.xlsx: sheet T01, I2: no rating of cultivate",
-        "miti_R2.xlsx: sheet T03, D2: no target behaviour (write 无 if the session has none)",
+        "miti_R1.xlsx：“T02”页 I2：“引出改变语言”填的是“9”，应为 1 到 5 的整数",
+        "miti_R1.xlsx：“T01”页 I2：没有评“引出改变语言”",
+        "miti_R2.xlsx：“T03”页 D2：没有写目标行为（整段没有目标行为，请写“无”）",
     ]
 
 
@@ -162,35 +292,15 @@ def test_a_deleted_a_renamed_and_a_copied_sheet_are_named(books):
     edit(books / "miti_R1.xlsx", lambda book: book.remove(book["T02"]))
     edit(books / "miti_R2.xlsx", lambda book: setattr(book["T03"], "title", "第三段"))
     assert told(books) == [
-        "miti_R1.xlsx: no sheet T02; was it deleted or renamed?",
-        "miti_R2.xlsx: sheet 第三段: a page of another name; name it as it was, or delete the copy",
-        "miti_R2.xlsx: no sheet T03; was it deleted or renamed?",
+        "miti_R1.xlsx：缺“T02”页；是不是删掉了？",
+        "miti_R2.xlsx：“第三段”页：这一页原名“T03”，请改回原名",
     ]
 
 
 def test_a_copied_page_is_named_and_a_sheet_of_ones_own_is_let_be(books):
     edit(books / "miti_R1.xlsx", lambda book: book.create_sheet("草稿"))
     edit(books / "miti_R2.xlsx", lambda book: book.copy_worksheet(book["T01"]))
-    assert told(books) == [
-        "miti_R2.xlsx: sheet T01 Copy: a page of another name; "
-        "name it as it was, or delete the copy"
-    ]
-
-
-def test_a_deleted_and_a_doubled_row_are_named(books):
-    def spoil(book):
-        page = book["T01"]
-        row = rows(page)[0]
-        page.delete_rows(row)
-        page.append([1, "来访者", None, "再来一句"])
-
-    path = books / "miti_R1.xlsx"
-    turn = openpyxl.load_workbook(path)["T01"][f"A{first_row(path, 'T01')}"].value
-    assert turn == 2
-    edit(path, spoil)
-    lines = told(books)
-    assert "miti_R1.xlsx: sheet T01, column A: turn 2 is missing; undo deleting rows" in lines
-    assert any("turn 1 comes twice; delete the copy" in line for line in lines)
+    assert told(books) == ["miti_R2.xlsx：“T01 Copy”页：这是“T01”页的副本，请删去"]
 
 
 def test_a_book_that_is_none_is_named_and_the_others_are_read(books):
@@ -200,33 +310,52 @@ def test_a_book_that_is_none_is_named_and_the_others_are_read(books):
     lines = told(books)
     assert lines[0] == "a.xlsx: no sheet _book; is it a coding book, saved as .xlsx?"
     assert lines[1].startswith("b.xlsx: not a workbook that can be read")
-    assert lines[2:] == ["miti_R1.xlsx: sheet T01, I2: no rating of cultivate"]
+    assert lines[2:] == ["miti_R1.xlsx：“T01”页 I2：没有评“引出改变语言”"]
 
 
-def test_one_rater_twice_is_named(books):
+def test_one_rater_with_two_books_that_differ_is_named(books):
     shutil.copy(books / "miti_R1.xlsx", books / "miti_R1_again.xlsx")
+    change(books / "miti_R1_again.xlsx", "T01", I2=5)
     (books / "miti_R2.xlsx").unlink()
-    lines = told(books)
-    assert [line.replace(str(books) + "/", "") for line in lines] == [
-        "miti_R1_again.xlsx: rater R1 has miti_R1.xlsx too; give one"
+    assert told(books) == [
+        "miti_R1_again.xlsx：评分者 R1 已有 miti_R1.xlsx，两册内容不同；请只交一册"
     ]
 
 
-def test_books_of_other_transcripts_or_another_key_are_named(books, tmp_path):
+def test_a_copy_that_says_the_same_is_read_once_and_a_blank_one_gives_way(books, tmp_path):
+    (tmp_path / "returned").mkdir()
+    for n in (1, 2):
+        shutil.copy(books / f"miti_R{n}.xlsx", tmp_path / "returned")
+    blank = make(tmp_path / "sent")[0]
+    shutil.copy(blank, books / "miti_R1.xlsx")
+    words = (tmp_path / "returned", books, "-o", tmp_path / "codes", "--key", books / "key.json")
+    done = run("codes", *words)
+    assert done.exit_code == 0, done.output
+    told_ = [one.replace(f"{tmp_path}/", "") for one in (done.stderr, done.stdout)]
+    assert told_ == [
+        "books/miti_R2.xlsx：与 returned/miti_R2.xlsx 内容相同，只读一次\n",
+        "codes：6 / 6 段编码完整，来自 2 本编码册；12 个话轮中 0 个未编码\n",
+    ]
+
+
+def test_books_of_another_set_are_named(books, tmp_path):
     (other,) = make(tmp_path / "other", THREE[:2], seed=8, raters="R3")
     fill(other, coded("R3", volleys(other)))
     shutil.copy(other, books / "miti_R3.xlsx")
-    assert told(books) == [
-        "miti_R3.xlsx: belongs to another key than miti_R1.xlsx",
-        "miti_R3.xlsx: not the same transcripts as miti_R1.xlsx: T03",
-    ]
+    assert "miti_R3.xlsx：与 miti_R1.xlsx 不是同一套编码册" in told(books)
 
 
-def test_a_book_of_another_key_is_named_though_it_is_alone(books, tmp_path):
+def test_a_book_of_another_key_is_named_and_where_its_own_key_was_moved_to(books, tmp_path):
     make(tmp_path / "other", THREE, seed=8)
     key = tmp_path / "other/key.json"
     assert told(books, "--key", key) == [
-        f"miti_R{n}.xlsx: belongs to another key than {key}" for n in (1, 2)
+        f"miti_R{n}.xlsx：与 {key} 不是同一套编码册" for n in (1, 2)
+    ]
+    moved = tmp_path / "other.replaced-2026-12-01T10-30/key.json"
+    moved.parent.mkdir()
+    shutil.copy(books / "key.json", moved)
+    assert told(books, "--key", key) == [
+        f"miti_R{n}.xlsx：与 {key} 不是同一套编码册，它属于 {moved}" for n in (1, 2)
     ]
 
 
@@ -235,7 +364,42 @@ def test_a_key_that_does_not_hold_the_books_transcripts_is_named(books):
     del key["items"]["T03"]
     (books / "key.json").write_text(json.dumps(key), encoding="utf-8")
     lines = told(books, "--key", books / "key.json")
-    assert lines == [f"miti_R{n}.xlsx: not the transcripts of key.json: T03" for n in (1, 2)]
+    assert lines == [f"miti_R{n}.xlsx：key.json 里没有这些对话：T03" for n in (1, 2)]
+
+
+def test_a_raters_book_that_is_not_there_is_named_and_partial_goes_on_without(books):
+    (books / "miti_R2.xlsx").unlink()
+    words = ("--key", books / "key.json")
+    assert told(books, *words) == ["评分者 R2 的编码册 miti_R2.xlsx 没有交来"]
+    done = run("codes", books, "-o", books.parent / "codes", *words, "--partial")
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[0] == "缺：评分者 R2 的编码册 miti_R2.xlsx 没有交来"
+    assert {one.rater for one in read_codings(books.parent / "codes")} == {"R1"}
+
+
+@pytest.mark.parametrize("name", ["~$miti_R1.xlsx", ".~lock.miti_R1.xlsx#"])
+def test_a_lock_file_is_passed_over_and_said(books, name):
+    (books / name).write_bytes(b"\x05people")
+    for given in ([books], [books / "miti_R1.xlsx", books / "miti_R2.xlsx", books / name]):
+        done = run("codes", *given, "-o", books.parent / "codes", "--overwrite")
+        assert done.exit_code == 0, done.output
+        assert done.stderr.startswith(f"{books / name}：表格软件的锁定文件，略过")
+        assert done.stdout.endswith("来自 2 本编码册；12 个话轮中 0 个未编码\n")
+
+
+@pytest.mark.parametrize("name", ["miti_R1.ods", "miti_R1.xls", "miti_R1.csv", "miti_R1.xlsx"])
+def test_a_book_of_another_program_is_refused_in_one_line(books, name):
+    (books / "miti_R1.xlsx").unlink()
+    (books / name).write_bytes(b"T01,1,R1,Q\n")
+    (line,) = told_of(books, [books])
+    assert line.startswith(f"{name}: ")
+    assert line.endswith("save it as .xlsx")
+
+
+def test_without_a_book_it_says_so(tmp_path):
+    (tmp_path / "returned").mkdir()
+    done = run("codes", tmp_path / "returned", "-o", tmp_path / "codes")
+    assert "returned: no book there; give those that came back" in str(done.exception)
 
 
 @pytest.mark.parametrize("cells", [{"B1": "9"}, {"B3": None}, {"B4": ""}, {"B5": "cl:00 x"}])
@@ -268,11 +432,10 @@ def test_a_draft_is_read_with_partial_and_what_is_missing_is_said(books):
     done = run("codes", path, "-o", books.parent / "codes", "--partial")
     assert done.exit_code == 0, done.output
     assert done.output.replace(f"{books.parent}/", "").splitlines() == [
-        "missing: books/miti_R1.xlsx: sheet T01, D2: no target behaviour "
-        "(write 无 if the session has none)",
-        "missing: books/miti_R1.xlsx: sheet T01, N3: no rating of empathy",
-        f"missing: books/miti_R1.xlsx: sheet T01, E{row}:O{row}: volley 1 is not coded",
-        "codes: 2 of 3 sessions complete, from 1 books; 1 of 6 volleys uncoded",
+        "缺：books/miti_R1.xlsx：“T01”页 D2：没有写目标行为（整段没有目标行为，请写“无”）",
+        "缺：books/miti_R1.xlsx：“T01”页 N3：没有评“共情”",
+        f"缺：books/miti_R1.xlsx：“T01”页 E{row}:O{row}：第 1 个话轮未编码",
+        "codes：2 / 3 段编码完整，来自 1 本编码册；6 个话轮中 1 个未编码",
     ]
     draft = read_codings(books.parent / "codes")[0]
     volleys_of_it = (NOTHING,) * len(draft.volleys)

@@ -86,7 +86,7 @@ def test_untouched_books_are_replaced_though_a_program_saved_them_again(tmp_path
 
 
 def lose_the_note(book):
-    del book.custom_doc_props["mi-llm content"]
+    del book.custom_doc_props["content as written"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_a_single_book_moves_into_a_folder_of_that_name(tmp_path, writer):
     (aside,) = entries.moved_aside(path)
     assert (aside / "third.xlsx").read_bytes() == kept
     assert path.read_bytes() != kept
-    assert entries.books_in(tmp_path) == [path]
+    assert entries.books_at([tmp_path]) == ([path], [])
 
 
 def test_folders_and_files_without_workbooks_are_replaced_as_ever(tmp_path):
