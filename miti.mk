@@ -4,13 +4,13 @@
 #
 #   make miti TRANSCRIPTS="saves/roleplay/transcripts.jsonl" RATERS="R1 R2"
 #
-# The first call ends at the coding books. Have the raters fill them in (Excel, WPS, LibreOffice),
-# put them back, call it again. `make -n miti TRANSCRIPTS=...` prints the commands.
+# The first call ends at the coding books, $(OUT)/books. Send each rater one (Excel, WPS, LibreOffice),
+# put what comes back into $(OUT)/returned, call it again. Books are asked for by what is in them: the
+# same transcripts leave them as they are, sessions added later get further ones, others are refused.
+# `make -n miti TRANSCRIPTS=...` prints the commands.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := miti
-.DELETE_ON_ERROR:
-.SECONDARY:
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
@@ -23,19 +23,11 @@ LANGUAGE ?= zh
 RUNS ?=
 # Draws the neutral ids and the order of each rater's pages.
 SEED ?= 42
+# Further options of `eval book` and `eval codes`: --overwrite (new books; filled ones are moved aside);
+# --partial (go on with what is there).
+BOOK ?=
+CODES ?=
 OUT ?= reports/miti
-
-$(OUT)/books/key.json: $(TRANSCRIPTS)
-	$(PY) -m eval book $(TRANSCRIPTS) -o $(@D) $(RATERS:%=--rater %) --seed $(SEED) --lang $(LANGUAGE)
-
-$(OUT)/codes/codes.csv: $(OUT)/books/key.json $(wildcard $(OUT)/books/*.xlsx)
-	$(PY) -m eval codes $(OUT)/books/*.xlsx -o $(@D) --key $< --overwrite
-
-$(OUT)/miti.json: $(OUT)/codes/codes.csv
-	$(PY) -m eval miti $(<D) --key $(OUT)/books/key.json $(TRANSCRIPTS:%=--transcripts %) -o $@ --overwrite
-
-$(OUT)/report.html: $(OUT)/miti.json
-	$(PY) -m eval report $(RUNS) --with $< -o $@ --lang $(LANGUAGE) --overwrite
 
 # Without books there is nothing to read yet.
 STEP := $(if $(wildcard $(OUT)/books/key.json),report,books)
@@ -44,12 +36,20 @@ STEP := $(if $(wildcard $(OUT)/books/key.json),report,books)
 miti: $(if $(TRANSCRIPTS),$(STEP),usage)
 
 .PHONY: books
-books: $(OUT)/books/key.json
-	@echo "Have the raters fill in $(OUT)/books/*.xlsx, then run the same command again."
+books: written
+	@echo "Have the raters fill in $(OUT)/books/*.xlsx, put what comes back into $(OUT)/returned, then run the same command again."
 
 .PHONY: report
-report: $(OUT)/report.html
-	@echo "report: $<"
+report: written
+	$(PY) -m eval codes $(OUT)/returned $(OUT)/books -o $(OUT)/codes --key $(OUT)/books/key.json $(CODES) --overwrite
+	$(PY) -m eval miti $(OUT)/codes --key $(OUT)/books/key.json $(TRANSCRIPTS:%=--transcripts %) -o $(OUT)/miti.json --overwrite
+	$(PY) -m eval report $(RUNS) --with $(OUT)/miti.json -o $(OUT)/report.html --lang $(LANGUAGE) --overwrite
+	@echo "report: $(OUT)/report.html"
+
+.PHONY: written
+written:
+	$(PY) -m eval book $(TRANSCRIPTS) -o $(OUT)/books $(RATERS:%=--rater %) --seed $(SEED) --lang $(LANGUAGE) $(BOOK)
+	@mkdir -p $(OUT)/returned
 
 .PHONY: usage
 usage:

@@ -1,12 +1,14 @@
 """`make miti` from end to end: the real rules, books filled in, a page."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.eval.coded_sessions import session
-from tests.eval.coding_books import fill, transcript, volleys, write
+from tests.eval.coding_books import fill, run, transcript, volleys, write
 from tests.pipeline.llamafactory import ROOT
 
 GOAL = "每天少抽五支烟"
@@ -31,15 +33,18 @@ def coded(book):
     ]  # fmt: skip
 
 
+TURNS = ("我想少抽烟。", "你在盘算。怎么做？", "少买。", "少买一点。还有呢？")
+
+
+def sessions(path, source, *names, turns=TURNS):
+    return write(path, [
+        transcript(f"{source}/{n}", *turns, source=source, target_behaviour=GOAL, profile="p")
+        for n in names
+    ])  # fmt: skip
+
+
 def test_sessions_become_a_table_and_a_page_and_raters_code_in_between(tmp_path):
-    turns = ("我想少抽烟。", "你在盘算。怎么做？", "少买。", "少买一点。还有呢？")
-    files = [
-        write(tmp_path / f"{name}.jsonl", [
-            transcript(f"{name}/{n}", *turns, source=name, target_behaviour=GOAL, profile="p")
-            for n in range(2)
-        ])
-        for name in ("tuned", "base")
-    ]  # fmt: skip
+    files = [sessions(tmp_path / f"{name}.jsonl", name, 0, 1) for name in ("tuned", "base")]
     out = tmp_path / "out"
     words = (f"TRANSCRIPTS={' '.join(map(str, files))}", "LANGUAGE=en")
 
@@ -51,10 +56,20 @@ def test_sessions_become_a_table_and_a_page_and_raters_code_in_between(tmp_path)
 
     unfilled = make(out, *words)
     assert unfilled.returncode == 2
+    assert unfilled.stderr.splitlines()[:2] == [
+        f"{book}: nothing is filled in yet (4 transcripts, 8 volleys)" for book in books
+    ]
     assert "nothing was written" in unfilled.stderr
 
     for book in books:
-        fill(book, coded(book))
+        shutil.copy(book, out / "returned")
+        fill(out / "returned" / book.name, coded(book))
+    (out / "returned/miti_R2.xlsx").rename(tmp_path / "late.xlsx")
+    late = make(out, *words)
+    assert late.returncode == 2
+    assert f"{books[1]}: nothing is filled in yet" in late.stderr
+    (tmp_path / "late.xlsx").rename(out / "returned/miti_R2.xlsx")
+
     done = make(out, *words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith(f"report: {out / 'report.html'}\n")
@@ -64,8 +79,45 @@ def test_sessions_become_a_table_and_a_page_and_raters_code_in_between(tmp_path)
     assert page.count("<td>0.50 (0.00)</td>") >= 2
     assert "tuned" in page
     assert "base" in page
-    again = make(out, *words)
-    assert again.stdout == f"report: {out / 'report.html'}\n"
+    # Both raters coded the same in all 8 volleys: kappa 1 for simple reflections, in 4 of them.
+    agreed = json.loads((out / "miti.json").read_text("utf-8"))["agreement"]["pairs"]
+    assert [(one["first"], one["second"], one["volleys"], one["kappa"]) for one in agreed] == [
+        ("R1", "R2", 8, 1.0)
+    ]
+    assert "Agreement: Codes, volley by volley: R1 and R2" in page
+    assert "ICC(2,1), 95% interval" in page
+
+
+def test_marks_outlive_transcripts_that_change_and_can_still_be_read(tmp_path):
+    path, out = tmp_path / "T.jsonl", tmp_path / "out"
+    words = (f"TRANSCRIPTS={sessions(path, 'tuned', 0, 1)}", "LANGUAGE=zh")
+    assert make(out, *words).returncode == 0
+    marks = {}
+    for book in sorted((out / "books").glob("*.xlsx")):  # filled in where they lie, too
+        fill(book, coded(book))
+        marks[book.name] = book.read_bytes()
+
+    sessions(path, "tuned", 0, 1, turns=("我想戒烟。", *TURNS[1:]))
+    changed = make(out, *words)
+    assert changed.returncode == 2
+    told = f"{out / 'books'}: its books stay as they are, since they are not of what is given: "
+    assert f"{told}tuned/0 was changed since; tuned/1 was changed since." in changed.stderr
+    assert {one.name: one.read_bytes() for one in (out / "books").glob("*.xlsx")} == marks
+
+    sessions(path, "tuned", 0, 1)
+    done = make(out, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "books are up to date" in done.stdout
+    assert "评分者一致性：逐话轮的编码：R1 and R2" in (out / "report.html").read_text("utf-8")
+
+    sessions(path, "tuned", 0, 1, turns=("我想戒烟。", *TURNS[1:]))
+    replaced = make(out, *words, "BOOK=--overwrite")
+    assert replaced.returncode == 2  # the new books are blank
+    (aside,) = out.glob("books.replaced-*")
+    assert f"moved aside to {aside}" in replaced.stderr
+    assert {one.name: one.read_bytes() for one in aside.glob("*.xlsx")} == marks
+    again = run("codes", aside, "-o", tmp_path / "codes", "--key", aside / "key.json")
+    assert again.exit_code == 0, again.output
 
 
 def test_without_transcripts_it_says_how_it_is_used():
