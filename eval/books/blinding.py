@@ -23,7 +23,7 @@ from itertools import pairwise
 from typing import Any
 
 from eval.books.key import Key
-from mi_llm import jsonl, personal_data
+from mi_llm import characters, jsonl, personal_data
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
 from mi_llm.neutral_ids import turns_sha256
@@ -192,9 +192,10 @@ def _blind_turns(transcript: Dialogue, removed: Counter[str]) -> tuple[Turn, ...
             turns.append(Turn(turn.role, SAFETY_MARK))
             continue
         text = _without_names(turn.content, transcript, removed)
-        if not text:
+        if characters.is_blank(text):
             removed["turns that held nothing else"] += 1
-        turns.append(Turn(turn.role, text or NOTHING_LEFT))
+            text = NOTHING_LEFT
+        turns.append(Turn(turn.role, text))
     return tuple(turns)
 
 
