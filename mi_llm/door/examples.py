@@ -8,21 +8,20 @@ echo.
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from mi_llm.door.structured import objects
 from mi_llm.quotation import bare
 
 COPIED = "example copied"
 """The kind of problem that such an answer has."""
 
-_FENCED = re.compile(r"```json\n(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```\w*\n(.*?)```", re.DOTALL)
 _PLACEHOLDER = re.compile(r"<[^<>\n]*>")
 _FIELD = re.compile(r"^- [\w、]+：(.+)$", re.MULTILINE)
 _SENTENCE = re.compile("[。；]")
@@ -68,27 +67,18 @@ def copied(prompt: str, material: str, answer: str, value: Any) -> str | None:
 
 @cache
 def _shown(prompt: str) -> _Shown:
-    blocks = _FENCED.findall(prompt)
-    examples = []
-    for block in blocks:
-        with suppress(ValueError):
-            examples.append(dict(_leaves(json.loads(block))))
-    output = prompt.partition("\n# 输出\n")[2]
+    examples = [dict(_leaves(one)) for one in objects(prompt)]
+    values = [value for leaves in examples for value in leaves.values()]
+    said = _FIELD.findall(prompt.partition("\n# 输出\n")[2])
     found = {
-        "placeholder": [one for block in blocks for one in _PLACEHOLDER.findall(block)],
-        "sentence": [one for said in _FIELD.findall(output) for one in _SENTENCE.split(said)],
-        "text": [
-            text
-            for leaves in examples
-            for text in leaves.values()
-            if isinstance(text, str) and _WORDED.search(text)
-        ],
+        "placeholder": _PLACEHOLDER.findall("".join(_FENCED.findall(prompt))),
+        "sentence": [*said, *(part for one in said for part in _SENTENCE.split(one))],
+        "text": [one for one in values if isinstance(one, str) and _WORDED.search(one)],
     }
-    found["sentence"] += _FIELD.findall(output)
     texts = {
         words
-        for kind, said in found.items()
-        for words in map(bare, said)
+        for kind, shown in found.items()
+        for words in map(bare, shown)
         if len(words) >= _SHORTEST[kind]
     }
     return _Shown(frozenset(map(_narrow, found["placeholder"])), frozenset(texts), tuple(examples))

@@ -104,3 +104,11 @@ def test_an_answer_of_its_own_is_none():
     own = {"reason": "他把话题转开了", "code": "CR", "sure": True}
     assert not echo(prompt(CODED), own)
     assert not echo(prompt('{"reason": "<选择的理由>", "code": "<行为码>"}'), own)
+
+
+def test_an_example_needs_no_fence_and_no_chinese():
+    shown = 'Answer like {"reason": "She worries about the cost", "code": "CR", "sure": true}.'
+    copy = {"reason": "she worries about the cost.", "code": "SR", "sure": False}
+    assert echo(shown, copy)
+    assert not echo(shown, copy, "Well, she worries about the cost.")
+    assert echo('```\n{"reason": "<why>"}\n```', {"reason": "<why>"})
