@@ -178,14 +178,15 @@ def questions(path: Path) -> list[Question]:
     Raises:
         InputError: If it is not a file of valid Alpaca rows, or an id is no text or stands twice.
     """
-    rows = alpaca.read_objects(path)
-    columns = validation.usual_columns(rows)
-    fault = next(validation.row_findings(rows, columns), None)
+    found = alpaca.read_objects(path)
+    columns = validation.usual_columns(found)
+    fault = next(validation.row_findings(found, columns), None)
     if fault:
         raise InputError(
             f"{path} row {fault.row}: {fault.message}; all faults: python -m converters check"
         )
-    require_ids(path, rows)
+    require_ids(path, found)
+    rows = [alpaca.filled(row) for row in found]
     names = [row.get("id", f"row {number}") for number, row in enumerate(rows)]
     return [
         Question(name, dialogue, len(row["history"]), messages(row, columns), row["output"])

@@ -55,7 +55,7 @@ def read_rows(path: Path) -> list[AlpacaRow]:
             f"{path} row {fault.row}: {fault.message}; all faults: python -m converters check"
         )
     require_ids(path, rows)
-    return rows
+    return [alpaca.filled(row) for row in rows]
 
 
 def require_ids(path: Path, rows: Sequence[AlpacaRow]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 from mi_llm import file_kind, jsonl
 from mi_llm.errors import InputError
@@ -68,6 +68,12 @@ def require_rows(path: Path, first: Any) -> None:
             else "name the file with the rows"
         )
         raise InputError(f"{path}: {kind}, where Alpaca rows are expected; {remedy}")
+
+
+def filled(row: dict[str, Any]) -> AlpacaRow:
+    """A valid row with `input` and `history`, empty where it has none, as the loader fills them."""
+    texts = {"input": row.get("input") or "", "history": row.get("history") or []}
+    return cast(AlpacaRow, {**row, **texts})
 
 
 def dialogue_ids(rows: Sequence[AlpacaRow]) -> list[str]:

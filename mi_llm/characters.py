@@ -33,8 +33,9 @@ def fault(text: str) -> tuple[str, str] | None:
 
     Zero-width characters between visible ones are no fault: emoji are joined by them.
     """
-    odd = _ODD.search(text)
-    return _NAMES.get(odd[0], _SURROGATE) if odd else None
+    found = set(_ODD.findall(text))
+    half = any(one not in _NAMES for one in found)
+    return _SURROGATE if half else _NAMES[min(found)] if found else None
 
 
 def may_hold_faults(source: bytes) -> bool:
@@ -61,3 +62,18 @@ def faults_within(value: Any, place: str = "") -> Iterator[tuple[str, str, str]]
                 yield f"a key of {place}" if place else "a key", *found
             inner = f"{place}[{key!r}]" if place else repr(key)
             yield from faults_within(one, inner)
+
+
+# What tokenizers of chat models take for marks of their own, wherever it stands: the templates of
+# the recipes' base models (Baichuan2, GLM-4, Llama 3, Qwen; LLaMA-Factory 0.9.3, data/template.py)
+# and those that other common templates write (DeepSeek, Gemma, Llama 2, Mistral).
+_TOKEN = re.compile(
+    r"<\|[A-Za-z0-9_]{1,40}\|>|<｜[^<>｜\n]{1,40}｜>|<reserved_[0-9]+>|</?s>|<unk>|<pad>|<bos>|<eos>"
+    r"|<sop>|<eop>|<(?:start|end)_of_turn>|<</?SYS>>|\[/?INST\]|\[[gs]?MASK\]"
+)
+
+
+def control_token(text: str) -> str | None:
+    """The first control token of a chat template in a text: `<|im_end|>`, `</s>`, `[INST]`."""
+    found = _TOKEN.search(text)
+    return found[0] if found else None

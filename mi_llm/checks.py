@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mi_llm import alpaca, validation
+from mi_llm import alpaca, json_loader, validation
+from mi_llm.errors import InputError
 from mi_llm.recipe import Recipe
+from mi_llm.runs import dataset_loader
 from mi_llm.runs.rendering import Rendering
 from mi_llm.validation import Columns, Finding
 
@@ -49,20 +51,30 @@ def file_report(
     Args:
         path: A JSON array or JSON Lines.
         columns: As dataset_info.json lists them; None takes the usual ones.
-        recipes: Recipes that will train or predict on these rows.
+        recipes: Recipes that will train or predict on these rows. With one, and where datasets is
+            installed, the file is loaded as LLaMA-Factory does it, and that decides.
         trained: Whether the recipes train on them, if they train at all.
         rendering: Counts tokens against the recipes' `cutoff_len`; None leaves lengths unchecked.
 
     Raises:
         InputError: If the file cannot be read or holds no row.
     """
-    rows = alpaca.read_objects(path)
+    source = json_loader.read(path)
+    rows = source.rows
+    if not rows:
+        raise InputError(f"{path}: holds no row")
+    alpaca.require_rows(path, rows[0])
     columns = columns or validation.usual_columns(rows)
     findings = [
         *validation.column_findings(columns),
+        *validation.absent_findings(rows, columns),
         *validation.row_findings(rows, columns),
-        *validation.loading_findings(path, rows, columns),
     ]
+    for block in source.blocks:
+        harms = validation.harm_findings(block.start, block.rows, columns, odd=block.odd)
+        findings += _untold(harms, findings)
+    findings += _untold(source.twice, findings)
+    findings += _untold(_loading(path, source, columns, recipes), findings)
     for recipe in recipes:
         findings += _recipe_findings(recipe, rows, columns, trained=trained and recipe.trains)
         if rendering:
@@ -88,6 +100,27 @@ def recipe_reports(recipe: Recipe, rendering: Rendering | None = None) -> Iterat
             trained=dataset.name in trained,
             rendering=rendering,
         )
+
+
+def _loading(
+    path: Path, source: json_loader.Source, columns: Columns, recipes: Sequence[Recipe]
+) -> list[Finding]:
+    """What the loader dies of or changes: by rule, and for a recipe by the loader's own word."""
+    learned = [key for key in (*columns.texts, columns.history) if key]
+    found = list(json_loader.findings(source, learned))
+    if not recipes or not dataset_loader.is_there():
+        return found
+    settings = recipes[0].settings
+    told = dataset_loader.loader_finding(
+        path, source.rows, learned, settings, suspected=bool(found or source.twice)
+    )
+    return (found or [told]) if told else []
+
+
+def _untold(found: Iterable[Finding], told: Sequence[Finding]) -> list[Finding]:
+    """The findings on rows of which nothing else was told."""
+    rows = {one.row for one in told} - {None}
+    return [one for one in found if one.row not in rows]
 
 
 def _recipe_findings(

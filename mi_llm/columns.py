@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -44,12 +44,17 @@ class Columns:
 def usual_columns(rows: Sequence[Any]) -> Columns:
     """The columns of a file that no dataset_info.json describes.
 
-    The prompt stands under `system` when more rows have that key than have `instruction`, and rows
-    are pairs when more have `chosen` or `rejected` than have `output`.
+    A history and a system prompt are taken for mapped if a row has them. The prompt stands under
+    `system` when more rows have that key than have `instruction`, and rows are pairs when more have
+    `chosen` or `rejected` than have `output`.
     """
     keys = Counter(key for row in rows if isinstance(row, dict) for key in row)
     prompt = None if keys["system"] > keys["instruction"] else "instruction"
-    system = "system" if keys["system"] else None
+    columns = Columns(
+        prompt,
+        history="history" if keys["history"] else None,
+        system="system" if keys["system"] else None,
+    )
     if max(keys["chosen"], keys["rejected"]) > keys["output"]:
-        return Columns(prompt, response=None, system=system, chosen="chosen", rejected="rejected")
-    return Columns(prompt, system=system)
+        return replace(columns, response=None, chosen="chosen", rejected="rejected")
+    return columns

@@ -1,28 +1,23 @@
 """What LLaMA-Factory would mis-train on silently, or die of, found beforehand.
 
 The one validation core: `converters check` and whatever else judges rows or recipes calls it.
-Behaviour is that of LLaMA-Factory 0.9.3 with datasets 3.6: `data/converter.py` and
-`data/processor/supervised.py` there, and the JSON loader of datasets.
+Behaviour is that of LLaMA-Factory 0.9.3: `data/converter.py` and `data/processor/supervised.py`
+there. What the loader before them makes of a file is `mi_llm.json_loader`'s.
 """
 
 from __future__ import annotations
 
-from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
+from mi_llm import characters
 from mi_llm.alpaca import AlpacaRow
 from mi_llm.characters import is_blank
 from mi_llm.columns import Columns as Columns
 from mi_llm.columns import usual_columns as usual_columns
-
-# datasets reads JSON Lines in blocks of this many bytes (plus the rest of the line), and the
-# first block decides the type of every column (packaged_modules/json/json.py, `chunksize`).
-LOADER_BLOCK = 10 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,6 @@ def column_findings(columns: Columns) -> Iterator[Finding]:
 
 def row_findings(rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
     """Yield what is wrong with single rows, in row order."""
-    types: dict[str, tuple[str, int]] = {}
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             yield Finding("row", f"is {_type(row)}, not an object; write one object a row", number)
@@ -60,36 +54,58 @@ def row_findings(rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
             *_missing_keys(row, columns),
             *_bad_texts(row, columns),
             *_bad_history(row, columns),
-            *_mixed_types(row, columns, types, number),
         ):
             yield Finding(kind, message, number)
 
 
-def loading_findings(path: Path, rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
-    """Yield what makes the JSON Lines loader fail though every row is right by itself."""
-    with path.open("rb") as stream:
-        block = stream.read(LOADER_BLOCK) + stream.readline()
-    if block.removeprefix(BOM_UTF8).lstrip().startswith(b"["):  # read as one block
-        if block.startswith(BOM_UTF8):
+def absent_findings(rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
+    """Yield the mapped keys that no row has, for which LLaMA-Factory dies of a KeyError.
+
+    A key that some rows lack is none: the loader fills in null, which means that nothing is there.
+    """
+    there = {key for row in rows if isinstance(row, dict) for key in row}
+    for key in (columns.prompt, columns.query, columns.history, columns.system):
+        if key and key not in there:
             yield Finding(
-                "byte order mark",
-                "begins with a byte order mark, which the loader cannot read before a JSON array; "
-                "save it as UTF-8 without one",
+                f"no '{key}'",
+                f"no row has the key '{key}', which LLaMA-Factory asks of each; add it, empty "
+                "where there is nothing, or take it out of the dataset's columns",
             )
-        return
-    first = sum(bool(line.strip()) for line in block.split(b"\n"))
-    key = columns.history
-    if not key or not 0 < first < len(rows):
-        return
-    if any(_value(row, key) for row in rows[:first]):
-        return
-    later = next((n for n in range(first, len(rows)) if _value(rows[n], key)), None)
-    if later is not None:
-        yield Finding(
-            "empty first block",
-            f"the first {first:,} rows all have an empty '{key}', and the loader takes its type "
-            f"from them and fails at row {later}; shuffle the rows or write a .json array",
-        )
+
+
+def harm_findings(
+    start: int, rows: Sequence[Any], columns: Columns, *, odd: bool
+) -> Iterator[Finding]:
+    """Yield what loads and does harm: control tokens, NUL, half a character, an inner BOM.
+
+    Args:
+        start: The number of the first row.
+        rows: Rows.
+        columns: Which key of a row holds what.
+        odd: Whether any of them can hold more than control tokens, `json_loader.Block.odd`.
+    """
+    learned = {*columns.texts, columns.history}
+    for number, row in enumerate(rows, start):
+        if not isinstance(row, dict):
+            continue
+        for key in learned & row.keys():
+            token = next(filter(None, map(characters.control_token, _texts(row[key]))), None)
+            if token:
+                yield Finding(
+                    "control token",
+                    f"'{key}' holds {token}, which models take for a mark of theirs; take it out",
+                    number,
+                )
+        for place, kind, words in characters.faults_within(row) if odd else ():
+            yield Finding(kind, f"{place} {words}", number)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
 
 
 def mask_findings(
@@ -185,9 +201,8 @@ def _missing_keys(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, 
         meant = next((one for one in strange if _looks_like(one, key)), None)
         if meant is not None:
             yield f"no '{key}'", f"key {meant!r} where '{key}' is expected; rename it"
-        else:
-            remedy = "write [] where there is none" if key == columns.history else "add it"
-            yield f"no '{key}'", f"no key '{key}'; {remedy}"
+        elif key in columns.replies:
+            yield f"no '{key}'", f"no key '{key}'; the row would be dropped: add it"
 
 
 def _bad_texts(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:
@@ -195,7 +210,7 @@ def _bad_texts(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str
         value = row.get(key)
         if value is not None and not isinstance(value, str):
             yield f"'{key}' type", f"'{key}' is {_type(value)}; write it as text"
-        elif value and not _encodable(value):
+        elif value and _holds_half(value):
             yield "surrogate", f"'{key}' holds half a character (a lone surrogate); repair the text"
     for key in columns.replies:
         reply = row.get(key)
@@ -213,7 +228,7 @@ def _bad_texts(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str
 
 def _bad_history(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:
     key = columns.history
-    if key is None or key not in row:
+    if key is None or row.get(key) is None:
         return
     if not isinstance(row[key], list):
         yield "history type", f"'{key}' is {_type(row[key])}; write a list, [] where there is none"
@@ -238,25 +253,9 @@ def _pair_fault(pair: Any) -> tuple[str, str] | None:
             return "texts", f"has {_type(text)} as {side}; write text or remove the pair"
         if is_blank(text):
             return "blanks", f"has a blank {side}; remove the pair"
-        if not _encodable(text):
+        if _holds_half(text):
             return "surrogate", f"holds half a character in its {side}; repair the text"
     return None
-
-
-def _mixed_types(
-    row: dict[str, Any], columns: Columns, types: dict[str, tuple[str, int]], number: int
-) -> Iterator[tuple[str, str]]:
-    checked = {*columns.texts, columns.history}
-    for key, value in row.items():
-        if value is None or key in checked:
-            continue
-        first, where = types.setdefault(key, (_type(value), number))
-        if _type(value) != first:
-            yield (
-                f"'{key}' types",
-                f"'{key}' is {_type(value)} but {first} in row {where}; the loader refuses mixed "
-                "types: make them one, or leave the key out",
-            )
 
 
 def _looks_like(strange: str, key: str) -> bool:
@@ -268,12 +267,9 @@ def _same_replies(row: dict[str, Any], columns: Columns) -> bool:
     return isinstance(one, str) and isinstance(two, str) and not is_blank(one) and one == two
 
 
-def _value(row: Any, key: str) -> Any:
-    return row.get(key) if isinstance(row, dict) else None
-
-
-def _encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _holds_half(text: str) -> bool:
+    found = characters.fault(text)
+    return found is not None and found[0] == "surrogate"
 
 
 def _type(value: Any) -> str:

@@ -70,11 +70,11 @@ def test_good_pairs_have_no_finding(tmp_path: Path):
         (pair(rejected=["几点睡？"]), "'rejected' type", "'rejected' is a list; write it as text"),
         (pair(rejected="你累了。"), "same replies", "both replies are the same"),
         (pair(chosen="\ud800"), "surrogate", "'chosen' holds half a character"),
-        (pair(history=None), "history type", "'history' is null"),
+        (pair(history="x"), "history type", "'history' is text"),
         (
             {key: value for key, value in pair().items() if key != "rejected"},
             "no 'rejected'",
-            "no key 'rejected'; add it",
+            "no key 'rejected'; the row would be dropped: add it",
         ),
         (
             {{"chosen": "choosen"}.get(key, key): value for key, value in pair().items()},

@@ -3,19 +3,18 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 
 from converters.rows import Placement, RowWriter, Shape
-from mi_llm import validation
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.validation import (
     Columns,
     Finding,
-    loading_findings,
+    absent_findings,
+    harm_findings,
     mask_findings,
     row_findings,
     summarised,
@@ -67,8 +66,6 @@ CORRUPTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
     "history is an object": ("history", changed("history", {"问一": "答一"})),
     "history of objects": ("history", changed("history", [{"user": "问", "assistant": "答"}])),
     "history is text": ("history", changed("history", "[['问一', '答一']]")),
-    "history is null": ("history", changed("history", None)),
-    "history is missing": ("history", without("history")),
     "history holds a text": ("history", changed("history", ["问一"])),
     "history holds a triple": ("history", changed("history", [["问", "答", "问"]])),
     "history holds an empty pair": ("history", changed("history", [[]])),
@@ -85,12 +82,9 @@ CORRUPTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
     "output holds half a character": ("output", changed("output", "答\udc00")),
     "instruction stands under ''": ("instruction", renamed("instruction", "")),
     "instruction is misspelt": ("instruction", renamed("instruction", "instuction")),
-    "instruction is missing": ("instruction", without("instruction")),
     "instruction is an object": ("instruction", changed("instruction", {})),
-    "input is missing": ("input", without("input")),
     "input is true": ("input", changed("input", True)),
     "input holds half a character": ("input", changed("input", "\ud800")),
-    "an extra column has mixed types": ("topic", changed("topic", 3)),
 }
 
 
@@ -130,9 +124,57 @@ def test_a_blank_instruction_or_a_blank_input_alone_is_no_fault():
     assert list(row_findings(rows, Columns())) == []
 
 
-def test_a_column_that_is_null_in_some_rows_is_no_mixture():
-    rows = [{**row, "topic": topic} for row, topic in zip(rows_of(TALK), (None, "烟", None))]  # noqa: B905
-    assert list(row_findings(rows, Columns())) == []
+@pytest.mark.parametrize("key", ["instruction", "input", "history"])
+def test_a_key_that_a_row_lacks_or_has_as_null_is_no_fault_where_the_loader_fills_it_in(key: str):
+    # "missing_history_some.jsonl" of the cases; LLaMA-Factory takes null for nothing.
+    for change in (without(key), changed(key, None)):
+        rows = rows_of(TALK)
+        rows[1] = change(rows[1])
+        assert list(row_findings(rows, Columns())) == []
+        assert list(absent_findings(rows, Columns())) == []
+
+
+@pytest.mark.parametrize("key", ["instruction", "input", "history"])
+def test_a_mapped_key_that_no_row_has_is_one_finding(key: str):
+    rows = [without(key)(row) for row in rows_of(TALK)]
+    (finding,) = absent_findings(rows, Columns())
+    assert (finding.kind, finding.row) == (f"no '{key}'", None)
+
+
+@pytest.mark.parametrize(
+    "text", ["好<|im_end|>", "</s>", "[INST]好", "<reserved_106>", "a<|user|>b"]
+)
+@pytest.mark.parametrize("place", ["instruction", "input", "output", "history"])
+def test_a_control_token_is_one_finding_in_any_text_that_is_learned(place: str, text: str):
+    rows = rows_of(TALK)
+    rows[1][place] = [["问", text]] if place == "history" else text
+    (finding,) = harm_findings(0, rows, Columns(), odd=False)
+    assert (finding.kind, finding.row) == ("control token", 1)
+    assert f"'{place}' holds " in finding.message
+
+
+@pytest.mark.parametrize(
+    "text", ["a < b > c", "<好>", "[笑]", "|x|", "<|", "<b>好</b>", "s>3", "【】"]
+)
+def test_ordinary_brackets_are_no_control_tokens(text: str):
+    rows = [{**row, "input": text} for row in rows_of(TALK)]
+    assert list(harm_findings(0, rows, Columns(), odd=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        ("note", "好\ud83d", "surrogate"),
+        ("output", "好\0", "NUL"),
+        ("tags", ["a", {"b": "\ufeff"}], "byte order mark"),
+        ("history", [["问", "\0答"]], "NUL"),
+        ("\0", "x", "NUL"),
+    ],
+)
+def test_what_harms_unseen_is_one_finding_in_any_key(key: str, value: Any, kind: str):
+    rows = [*rows_of(TALK), {**rows_of(TALK)[0], key: value}]
+    (finding,) = harm_findings(10, rows, Columns(), odd=True)
+    assert (finding.kind, finding.row) == (kind, 13)
 
 
 def test_keys_that_the_dataset_does_not_map_are_not_asked_for():
@@ -145,6 +187,7 @@ def test_the_prompt_column_is_the_key_that_more_rows_have():
     instruction = rows_of(TALK)
     assert usual_columns(system) == Columns(prompt=None, system="system")
     assert usual_columns(instruction) == Columns()
+    assert usual_columns([without("history")(row) for row in instruction]) == Columns(history=None)
     assert usual_columns([*instruction, 5, {**instruction[0], "system": "x"}]) == (
         Columns(system="system")
     )
@@ -196,90 +239,6 @@ def test_broken_rows_do_not_hinder_the_mask():
 
 def test_a_dataset_that_maps_no_response_is_no_crash_of_the_mask():
     list(mask_findings(rows_of(TALK), Columns(response=None), mask_history=True))
-
-
-# --- the loader ---
-
-
-def jsonl_file(tmp_path: Path, rows: list[Any]) -> Path:
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
-
-
-def first_rounds_then_one_with_history() -> list[Any]:
-    first, second, _ = rows_of(TALK)
-    return [first, first, first, second]
-
-
-def test_a_first_block_of_empty_histories_before_a_filled_one_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    # A block of 1 byte and the rest of its line: row 0 alone.
-    monkeypatch.setattr(validation, "LOADER_BLOCK", 1)
-    rows = first_rounds_then_one_with_history()
-    (finding,) = loading_findings(jsonl_file(tmp_path, rows), rows, Columns())
-    assert (finding.kind, finding.row) == ("empty first block", None)
-    assert "the first 1 rows" in finding.message
-    assert "'history'" in finding.message
-    assert "fails at row 3;" in finding.message
-
-
-def test_a_block_is_so_many_bytes_and_the_rest_of_the_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    rows = first_rounds_then_one_with_history()
-    path = jsonl_file(tmp_path, rows)
-    line = len(json.dumps(rows[0])) + 1
-    # Exactly two lines end the block, and the readline() after it takes the third; one byte
-    # less ends inside the second line, which the readline() completes.
-    for block, held in ((2 * line, 3), (2 * line - 1, 2), (2 * line - 2, 2)):
-        monkeypatch.setattr(validation, "LOADER_BLOCK", block)
-        (finding,) = loading_findings(path, rows, Columns())
-        assert f"the first {held} rows" in finding.message
-
-
-def test_no_fault_is_seen_where_the_loader_has_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    rows = first_rounds_then_one_with_history()
-    path = jsonl_file(tmp_path, rows)
-    assert list(loading_findings(path, rows, Columns())) == []  # one block holds all
-    monkeypatch.setattr(validation, "LOADER_BLOCK", 1)
-    assert list(loading_findings(path, rows, Columns(history=None))) == []
-    filled_first = rows[::-1]
-    path = jsonl_file(tmp_path, filled_first)
-    assert list(loading_findings(path, filled_first, Columns())) == []
-    never_filled = rows[:3]
-    path = jsonl_file(tmp_path, never_filled)
-    assert list(loading_findings(path, never_filled, Columns())) == []
-
-
-@pytest.mark.parametrize("indent", [None, 1])
-def test_an_array_is_one_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indent: int | None):
-    monkeypatch.setattr(validation, "LOADER_BLOCK", 1)
-    rows = first_rounds_then_one_with_history()
-    path = tmp_path / "rows.json"
-    path.write_text(" \n" * bool(indent) + json.dumps(rows, indent=indent), encoding="utf-8")
-    assert list(loading_findings(path, rows, Columns())) == []
-
-
-@pytest.mark.parametrize("indent", [None, 1])
-def test_an_array_behind_a_byte_order_mark_is_told(tmp_path: Path, indent: int | None):
-    # datasets 3.6 dies of it: "JSON parse error: Column() changed from object to array". Before
-    # JSON Lines it skips the mark.
-    rows = rows_of(TALK)
-    path = tmp_path / "rows.json"
-    path.write_text(json.dumps(rows, indent=indent), encoding="utf-8-sig")
-    (finding,) = loading_findings(path, rows, Columns())
-    assert "byte order mark" in finding.message.lower()
-
-
-def test_lines_behind_a_byte_order_mark_are_no_fault(tmp_path: Path):
-    rows = rows_of(TALK)
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8-sig")
-    assert list(loading_findings(path, rows, Columns())) == []
 
 
 # --- telling ---
