@@ -445,7 +445,7 @@ def findings(source: Source, texts: Collection[str]) -> Iterator[Finding]:
     first: dict[str, _Place] = {}
     for number, block in enumerate(source.blocks):
         columns = _columns(block)
-        if not columns:
+        if not columns and not number:
             yield Finding("no keys", "has no key at all, and the loader drops it", block.start)
         for name, place in columns.items():
             spot = _Spot(block, name)
