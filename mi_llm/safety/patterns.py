@@ -85,4 +85,5 @@ _SIMPLER = (
     )
     | {code: code - 0xFEE0 for code in range(0xFF10, 0xFF5B) if chr(code).isalnum()}
     | {0x3000: " ", 0x2019: "'"}
+    | str.maketrans("аеорсухіѕјкмтвн", "aeopcyxisjkmtbh")  # Cyrillic letters that look Latin
 )
