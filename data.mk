@@ -56,10 +56,13 @@ $(WORK)/train.jsonl: $(NAMES:%=$(WORK)/%/kept.jsonl)
 
 $(WORK)/test.jsonl: $(WORK)/train.jsonl
 
+# LLaMA-Factory asks no stamp: rows of another split's test set must not stand beside new ones to
+# train on, not even after a kill.
 $(DATA)/mi_train.json: $(WORK)/train.jsonl
+	rm -f $(DATA)/mi_test_rounds.json $(DATA)/mi_test_rounds.json.stamp.json
 	$(PY) -m converters alpaca $< -o $@ $(ROWS) --overwrite
 
-$(DATA)/mi_test_rounds.json: $(WORK)/test.jsonl
+$(DATA)/mi_test_rounds.json: $(WORK)/test.jsonl $(DATA)/mi_train.json
 	$(PY) -m converters alpaca $< -o $@ $(ROWS) --overwrite
 
 .PHONY: data

@@ -63,7 +63,7 @@ def reading_from(inputs: Sequence[Path], outputs: Sequence[Path] = ()) -> Iterat
     token = _INPUTS.set((*_INPUTS.get(), *inputs))
     try:
         for path in outputs:
-            _refuse_special(path)
+            refuse_special(path)
             if path.is_file():
                 refuse_existing(path, overwrite=True)
         yield
@@ -95,7 +95,7 @@ def require_whole(path: Path) -> None:
             )
 
 
-def _refuse_special(path: Path) -> None:
+def refuse_special(path: Path) -> None:
     """Raise `InputError` if a path, or its stamp, names a link, a device or the like.
 
     Folders on the way may be links.
@@ -120,7 +120,7 @@ def refuse_existing(path: Path, *, overwrite: bool, inputs: Sequence[Path] = ())
         overwrite: Whether a file may be replaced.
         inputs: What it may not be, whatever it is called, beside the inputs of the command.
     """
-    _refuse_special(path)
+    refuse_special(path)
     with naming(path):
         if path.is_dir():
             raise InputError(f"{shown(path)}: is a folder; give a file's name")
@@ -148,7 +148,7 @@ def refuse_existing_folder(path: Path, *, overwrite: bool, inputs: Sequence[Path
 
 def refuse_no_folder(path: Path) -> None:
     """Raise `InputError` if something other than a folder to work in stands at `path`."""
-    _refuse_special(path)
+    refuse_special(path)
     with naming(path):
         if path.exists() and not path.is_dir():
             raise InputError(f"{shown(path)}: is a file; give a folder's name")

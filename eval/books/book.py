@@ -83,9 +83,9 @@ def lacking(folder: Path, blinding: Blinding, raters: Sequence[str], key: Key) -
 
 
 def add_books(
-    folder: Path, blinding: Blinding, added: Mapping[str, Issued], key: Key, *, language: str
+    folder: Path, blinding: Blinding, added: Mapping[str, Issued], *, language: str
 ) -> list[Path]:
-    """Write the books that `lacking` names, and then the key that names them too.
+    """Write the books that `lacking` names; let `name_in_key` follow, which ends it.
 
     Raises:
         InputError: If one cannot be written, or a transcript does not fit a book.
@@ -95,10 +95,16 @@ def add_books(
         some = replace(blinding, transcripts=[t for t in blinding.transcripts if t.id in part])
         books = {name: one for name, one in added.items() if one.transcripts == part}
         _write(folder, some, books, language)
+    return [folder / name for name in added]
+
+
+def name_in_key(
+    folder: Path, blinding: Blinding, added: Mapping[str, Issued], key: Key, *, language: str
+) -> None:
+    """Name books that were added in the key; until then they would be written again."""
     issued = _issued(folder, [one.rater for one in added.values()], key)
     with files.whole(folder / KEY, overwrite=True) as stream:
         stream.write(written(blinding.key(), {**issued, **added}, language))
-    return [folder / name for name in added]
 
 
 def _issued(folder: Path, raters: Sequence[str], key: Key) -> dict[str, Issued]:

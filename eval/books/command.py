@@ -39,7 +39,7 @@ def book(
     since, get books of their own. --overwrite begins anew, and moves aside what people filled in.
     """
     from eval.books.blinding import blinded
-    from eval.books.book import add_books, lacking, write_books
+    from eval.books.book import add_books, lacking, name_in_key, write_books
     from eval.books.key import KEY, read_key, refuse_other_set
     from mi_llm import entries
     from mi_llm.dialogue import read_dialogues
@@ -63,8 +63,9 @@ def book(
         if not added:
             print(f"{output}: books are up to date")
             return
-        books = add_books(output, blinding, added, key, language=lang)
+        books = add_books(output, blinding, added, language=lang)
         write_stamp(output, **made_with, **facts)
+        name_in_key(output, blinding, added, key, language=lang)
     else:
         opened = stamped_folder(output, **made_with, overwrite=overwrite, fixed=False)
         with opened as (draft, details):

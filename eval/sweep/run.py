@@ -21,6 +21,7 @@ from eval.predictions import read_rows
 from eval.sweep.sweep import Candidate
 from mi_llm import files, jsonl
 from mi_llm.errors import InputError
+from mi_llm.publishing import refuse_special
 from mi_llm.recipe import DATASET_INFO, Recipe, load_recipe, read_dataset_info
 from mi_llm.runs.run import stamp_run
 from mi_llm.secret_settings import is_secret
@@ -156,6 +157,7 @@ def predict(job: Job, candidate: Candidate) -> str | None:
     recipe = job.recipe_for(candidate)
     folder, log = recipe.output_dir, log_of(candidate)
     folder.mkdir(parents=True, exist_ok=True)
+    refuse_special(log)
     wanted = job.made_from(candidate)
     code = _run([*program(), "train", str(recipe.path), *recipe.overrides], log)
     if code:

@@ -16,6 +16,7 @@ from mi_llm.door.ledger import Ledger, Line
 from mi_llm.door.sending import Sender, Unanswered
 from mi_llm.door.spending import Purse, estimated_tokens
 from mi_llm.errors import InputError, Stopped
+from mi_llm.publishing import refuse_special
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,6 +45,7 @@ class Door:
         self._sender = Sender(self.endpoint, self.tally)
         self._purse = Purse(self.endpoint.prices, self.endpoint.budget)
         try:
+            refuse_special(self._path)
             self._ledger = Ledger(self._path)
             self._see(self._ledger.refresh())
             self._see(self._ledger.repair())
