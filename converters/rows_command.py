@@ -93,7 +93,7 @@ def check(
     Exit code 1 if there is any. Nothing is changed.
     """
     from mi_llm.checks import file_report, recipe_reports
-    from mi_llm.recipe import load_recipe
+    from mi_llm.recipe import load_recipe, text_faults
 
     recipes = [load_recipe(one, override or []) for one in recipe or []]
     if paths:
@@ -103,6 +103,10 @@ def check(
     else:
         raise InputError("nothing to check; name Alpaca files, --recipe YAML, or both")
     problems = 0
+    for one in recipes:
+        for fault in text_faults(one.settings):
+            problems += 1
+            print(f"{one.path}: {fault}")
     for report in reports:
         problems += len(report.findings)
         for line in report.lines():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ DATASET_INFO = "dataset_info.json"
 _CUTOFF = 2048  # LLaMA-Factory's default
 _ROLES = ("prompt", "query", "response", "history", "system", "chosen", "rejected")
 _PAIRS = ("dpo", "rm")  # stages that learn from preference pairs
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+_EXPONENT = re.compile(r"([-+]?)(\d+)(?:\.(\d*))?([eE])([-+]?)(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,22 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
             raise InputError(f"{word!r}: an override is written key=value")
         settings[key] = _value(word, value)
     return Recipe(path, settings, tuple(overrides))
+
+
+def text_faults(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the settings that look like numbers and are texts, which training dies of later."""
+    for key, value in settings.items():
+        if isinstance(value, str) and (number := yaml_number(value)):
+            yield f"{key}: {value!r} is text to YAML; write {number}"
+
+
+def yaml_number(text: str) -> str | None:
+    """How YAML wants a number to be written that is text to it: 1e-4 as 1.0e-4; None for others."""
+    found = _EXPONENT.fullmatch(text)
+    if not found:
+        return None
+    sign, whole, fraction, e, of_exponent, exponent = found.groups()
+    return f"{sign}{whole}.{fraction or '0'}{e}{of_exponent or '+'}{exponent}"
 
 
 def read_dataset_info(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from mi_llm.errors import InputError
 from mi_llm.recipe import (
@@ -13,6 +14,8 @@ from mi_llm.recipe import (
     load_recipe,
     read_dataset_info,
     register_dataset,
+    text_faults,
+    yaml_number,
 )
 from mi_llm.validation import Columns
 
@@ -208,3 +211,20 @@ def test_registering_finds_again_what_it_registered(tmp_path: Path):
     register_dataset("a", tmp_path / "a.json", columns, info_path=info)
     named = recipe(tmp_path, dataset="a")
     assert named.datasets() == {"a": Dataset("a", tmp_path / "a.json", columns)}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1e-4", "1.0e-4"), ("1E5", "1.0E+5"), ("2.5e3", "2.5e+3"), ("-1.e3", "-1.0e+3"),
+        ("x", None), ("1e", None), ("12", None), ("1e-4x", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_text_to_yaml_is_told_as_yaml_wants_it(text: str, number: str | None):
+    assert yaml_number(text) == number
+    assert list(text_faults({"a": text, "b": 3})) == (
+        [f"a: {text!r} is text to YAML; write {number}"] if number else []
+    )
+    if number:
+        assert isinstance(yaml.safe_load(text), str)
+        assert yaml.safe_load(number) == float(text)
