@@ -328,9 +328,11 @@ class _Place:
         negative: Whether a whole number below 0 is among them.
         items: What the items of its lists are.
         fields: What the fields of its objects are.
+        slid: The row of the first list whose nulls pyarrow miscounts: one that begins with null
+            and goes on, before any list has held more than null.
     """
 
-    __slots__ = ("fields", "items", "kinds", "negative", "numbers", "times")
+    __slots__ = ("fields", "items", "kinds", "negative", "numbers", "slid", "times")
 
     def __init__(self) -> None:
         self.kinds: dict[str, int] = {}
@@ -339,6 +341,7 @@ class _Place:
         self.numbers: list[tuple[float, int]] = []
         self.items: _Place | None = None
         self.fields: dict[str, _Place] = {}
+        self.slid: int | None = None
 
     def add(self, value: Any, row: int) -> None:
         """Take a value in."""
@@ -364,9 +367,12 @@ class _Place:
     def _add_items(self, values: list[Any], row: int) -> None:
         if values and self.items is None:
             self.items = _Place()
-        if self.items is not None:
-            for one in values:
-                self.items.add(one, row)
+        if self.items is None:
+            return
+        if self.slid is None and len(values) > 1 and values[0] is None and not self.items.kinds:
+            self.slid = row
+        for one in values:
+            self.items.add(one, row)
 
     def inner(self) -> Iterator[tuple[_Step, _Place]]:
         """Yield the steps to the places within it, None for the items of lists."""
@@ -379,6 +385,10 @@ class _Place:
         return max((1 + place.depth() for _, place in self.inner()), default=0) or len(
             self.kinds.keys() & {"list", "object"}
         )
+
+    def schema(self) -> tuple[Any, ...]:
+        """The type of the place and of all within it, to be compared."""
+        return (self.type, *((step, place.schema()) for step, place in self.inner()))
 
     @property
     def groups(self) -> dict[str, int]:
@@ -447,8 +457,11 @@ def findings(source: Source, texts: Collection[str]) -> Iterator[Finding]:
         columns = _columns(block)
         if not columns and not number:
             yield Finding("no keys", "has no key at all, and the loader drops it", block.start)
+        cast = number and _schema(columns) != _schema(first)
         for name, place in columns.items():
             spot = _Spot(block, name)
+            if cast:
+                yield from _slid(place, spot)
             yield from _too_deep(place, spot)
             yield from (_array_faults if source.array else _line_faults)(place, spot)
             if not source.array and name in texts:
@@ -458,6 +471,10 @@ def findings(source: Source, texts: Collection[str]) -> Iterator[Finding]:
             elif number:
                 yield _new_key(place, spot)
         first = first or columns
+
+
+def _schema(columns: Mapping[str, _Place]) -> list[tuple[str, tuple[Any, ...]]]:
+    return [(name, place.schema()) for name, place in columns.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,6 +511,15 @@ class _Spot:
 def _too_deep(place: _Place, spot: _Spot) -> Iterator[Finding]:
     if place.depth() > _DEEPEST:
         yield Finding("depth", f"{spot} is nested deeper than {_DEEPEST}; leave the key out")
+
+
+def _slid(place: _Place, spot: _Spot) -> Iterator[Finding]:
+    """Yield lists whose nulls were miscounted, which shows when they are cast."""
+    if place.slid is not None:
+        message = f"{spot} is a list that begins with null, which the loader fails to cast"
+        yield Finding("null in list", f"{message}; leave the nulls out", place.slid)
+    for step, inner in place.inner():
+        yield from _slid(inner, spot.within(step))
 
 
 def _line_faults(place: _Place, spot: _Spot) -> Iterator[Finding]:
