@@ -112,7 +112,7 @@ def _client_turn(one: Material, number: int, place: int, values: Values) -> Clie
     said = values.get(turn_id(one, place))
     if said is None:
         return None
-    believed = not unfound(said, {1: one.turns[place].content})
+    believed = not unfound(said, [one.turns[place].content])
     return ClientTurn(
         turn=number,
         talk=said.talk if believed else None,
@@ -126,7 +126,7 @@ def _volley(one: Material, number: int, place: int, values: Values) -> Volley:
     """What is known of a volley."""
     coding = values.get(volley_id(one, number, READING))
     direction = values.get(turn_id(one, place))
-    if direction and unfound(direction, {1: one.turns[place].content}):
+    if direction and unfound(direction, [one.turns[place].content]):
         direction = None
     redirects = is_redirection(direction) if direction else None
     codes = codes_of(coding.utterances) if coding else None
@@ -157,11 +157,11 @@ def _block(one: Material, span: Span, values: Values) -> Block:
 
 def _unfound(one: Material, values: Values) -> int:
     """The quotations in the answers about a dialogue that do not stand where they should."""
-    texts = {turn_id(one, place): {1: turn.content} for place, turn in enumerate(one.turns)}
+    texts = {turn_id(one, place): [turn.content] for place, turn in enumerate(one.turns)}
     found = 0
     for span in spans(one.turns):
         block = block_material(one, span)
-        shown = {number: turn.content for number, turn in enumerate(block.turns, start=1)}
+        shown = [turn.content for turn in block.turns]
         texts |= {rating_id(one, name, span): shown for name in RATED}
         for name in GLOBAL_PROMPTS:
             if rating := values.get(global_id(block, name, READING)):

@@ -6,7 +6,7 @@ answer is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Literal
 
 from eval.dynamics.annotations import Talk
@@ -57,17 +57,12 @@ def rating_fault(answer: BlockRating) -> str | None:
     return None if answer.evidence else "evidence is empty; quote at least one turn"
 
 
-def unfound(answer: Direction | Said | BlockRating, turns: Mapping[int, str]) -> int:
-    """How many of an answer's quotations do not stand where they should; not asked for, none.
-
-    Args:
-        answer: About a turn, which is the only one of `turns`, or about some.
-        turns: Number -> text, as they were shown.
-    """
+def unfound(answer: Direction | Said | BlockRating, turns: Collection[str]) -> int:
+    """How many quotations that an answer rests on do not stand in the turns it is about."""
     if isinstance(answer, BlockRating):
-        return sum(
-            one.turn not in turns or not quotes(one.quote, turns[one.turn])
-            for one in answer.evidence
-        )
-    rests = is_redirection(answer) if isinstance(answer, Direction) else answer.talk != "neutral"
-    return int(rests and not any(quotes(answer.quote, text) for text in turns.values()))
+        given = [one.quote for one in answer.evidence]
+    elif isinstance(answer, Direction):
+        given = [answer.quote] if is_redirection(answer) else []
+    else:
+        given = [answer.quote] if answer.talk != "neutral" else []
+    return sum(not any(quotes(one, text) for text in turns) for one in given)

@@ -268,6 +268,9 @@ def _close(
     print(f"{output}: {len(held):,} sessions, {rounds:,} rounds; ended: {ends}")
     print(talk_line(found))
     print(f"client texts stopped by a gate and said anew: {gates or 'none'}")
+    if any(found.dropped.values()):
+        left = ", ".join(f"{count:,} by {name}" for name, count in found.dropped.items() if count)
+        print(f"left out of reports, as the turn or profile does not bear it out: {left}")
     for line in second_look.lines(_looked(held)) if work.study.classifier else ():
         print(line)
     if same := _alike(held):

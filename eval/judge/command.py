@@ -168,7 +168,7 @@ def _alike(sessions: Sequence[Session]) -> Alike | None:
 
 def _quotation_lines(counts: Mapping[str, int]) -> list[str]:
     given, lost, bare, *_ = counts.values()
-    told = f"{lost:,} of {given:,} quotations do not stand in the volley they name; left out"
+    told = f"{lost:,} of {given:,} quotations are nothing that the counselor said; left out"
     alone = f"; {bare:,} ratings are left with none" if bare else ""
     return [told + alone] if lost else []
 

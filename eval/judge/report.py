@@ -115,7 +115,7 @@ def summary(found: Sequence[Judged]) -> dict[str, dict[str, Any]]:
 
 
 def quotations(found: Sequence[Judged]) -> dict[str, int]:
-    """Quotations given, those that do not stand where they should, and ratings left with none."""
+    """Quotations given, those that the counselor did not say, and ratings left with none."""
     ratings = [
         (one.material, rating)
         for one in found

@@ -54,15 +54,18 @@ def rating_fault(answer: Rating) -> str | None:
 
 
 def borne_out(rating: Rating, volleys: Sequence[str]) -> Rating:
-    """A rating with those of its quotations alone that stand in the volley they name.
+    """A rating with those of its quotations alone that the counselor said, each at its volley.
+
+    A model that quotes rightly may well count wrongly: the nearest volley with the words is meant.
 
     Args:
         rating: As it was answered.
         volleys: All of the counselor's, in order.
     """
-    kept = [
-        one
-        for one in rating.evidence
-        if 1 <= one.volley <= len(volleys) and quotes(one.quote, volleys[one.volley - 1])
-    ]
+    kept = []
+    for one in rating.evidence:
+        places = [n for n, text in enumerate(volleys, start=1) if quotes(one.quote, text)]
+        if places:
+            nearest = min(places, key=lambda place: abs(place - one.volley))
+            kept.append(one.model_copy(update={"volley": nearest}))
     return rating.model_copy(update={"evidence": kept})

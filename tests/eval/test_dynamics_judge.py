@@ -230,7 +230,8 @@ def test_what_rests_on_a_quotation_that_is_not_there_is_not_known_and_the_rest_i
             return text({"quote": "我一定改", "talk": "change", "refusal": True, "exit": False})
         if task(received) == "effectiveness":
             wrong = {"turn": 9, "quote": "你看呢", "direction": "up"}
-            return text({"evidence": [{**wrong, "turn": 2}, wrong], "reason": "", "score": 2})
+            unsaid = {**wrong, "quote": "你为什么不早点睡"}
+            return text({"evidence": [wrong, unsaid], "reason": "", "score": 2})
         return perfect(received)
 
     with LLMServer(script) as server:
@@ -242,7 +243,7 @@ def test_what_rests_on_a_quotation_that_is_not_there_is_not_known_and_the_rest_i
     assert said["counselor"][3]["redirection"] is False
     assert said["client"][1] == {"turn": 2, "refusal": True, "exit": False, "quote": ""}
     assert said["blocks"][0]["effectiveness"] == 2
-    # Three volleys are said to redirect; the client's turn; turn 9, which is none.
+    # Three volleys are said to redirect; the client's turn; what nobody said.
     assert "5 quotations are not in the text; what rests on them is left out" in done.stdout
     assert loaded(tmp_path / "out.stamp.json")["counts"]["quotations not found"] == 5
     again = run(

@@ -87,7 +87,7 @@ def test_each_volley_is_asked_with_at_most_five_turns_before_it_and_each_global_
     assert [one.get("volley") for one in whole] == [None, 1, None, 2, None, 3, None, 4]
 
 
-def test_a_quotation_that_is_not_in_its_volley_costs_that_quotation_alone_and_is_counted(
+def test_a_quotation_that_was_not_said_costs_that_quotation_alone_and_is_counted(
     tmp_path: Path,
 ):
     path, out = (
@@ -102,26 +102,25 @@ def test_a_quotation_that_is_not_in_its_volley_costs_that_quotation_alone_and_is
         wrong = {"volley": 2, "quote": "你有点累。", "direction": "down"}
         found["evidence"] += [wrong, {**wrong, "quote": "你从来不听"}]
         if task(received) == "soften":
-            del found["evidence"][0]
+            del found["evidence"][:2]
         return text(found)
 
     with LLMServer(script) as server:
         done = run(server, path, "-o", out, *ONCE)
         assert len(server.received) == 4 + 2
     assert done.returncode == 0, done.stderr
-    # Two of three are wrong in each rating; soften has the two wrong ones only.
-    told = "8 of 11 quotations do not stand in the volley they name; left out"
+    # One of three was not said, one has the wrong number; soften has only what was not said.
+    told = "4 of 10 quotations are nothing that the counselor said; left out"
     assert f"{told}; 1 ratings are left with none" in done.stdout
     assert "a/1,tester,empathy,2" in table(out / "globals.csv")
     (reading,) = loaded(out / "judge.json")["transcripts"][0]["readings"]
     quoted = {"volley": 1, "quote": "你有点累。", "direction": "up"}
-    assert (
-        reading["globals"]["empathy"]["evidence"],
-        reading["globals"]["empathy"]["not_found"],
-    ) == ([quoted], 2)
+    other = {**quoted, "direction": "down"}
+    rated_so = reading["globals"]["empathy"]
+    assert (rated_so["evidence"], rated_so["not_found"]) == ([quoted, other], 1)
     assert reading["globals"]["soften"]["evidence"] == []
     counts = loaded(tmp_path / "c.stamp.json")["counts"]
-    assert (counts["quotations"], counts["quotations not found"]) == (11, 8)
+    assert (counts["quotations"], counts["quotations not found"]) == (10, 4)
     assert counts["ratings without a quotation found"] == 1
 
 

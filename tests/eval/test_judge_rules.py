@@ -135,12 +135,19 @@ def rating(*evidence: tuple[int, str]) -> Rating:
 VOLLEYS = ["你晚上，会看很久手机。", "一边想清静，一边又懊恼。", "……"]
 
 
-def test_evidence_that_does_not_stand_in_its_volley_costs_that_item_and_not_the_rating():
-    found, lost = (1, "“你晚上会看很久手机”"), [(2, "你晚上"), (4, "嗯"), (0, "嗯"), (1, "")]
+def test_evidence_that_the_counselor_did_not_say_costs_that_item_and_not_the_rating():
+    found, lost = (1, "“你晚上会看很久手机”"), [(2, "你白天"), (4, "嗯"), (0, "嗯"), (1, "")]
     whole = rating(*lost[:2], found, *lost[2:])
     assert rating_fault(whole) is None
     assert borne_out(whole, VOLLEYS) == rating(found)
     assert borne_out(rating(*lost), VOLLEYS) == rating()
+
+
+def test_evidence_with_a_wrong_number_is_given_the_nearest_volley_that_holds_it():
+    volleys = ["嗯，你说。", "你晚上睡不好。", "嗯，还有呢？"]
+    assert borne_out(rating((1, "睡不好"), (9, "嗯"), (3, "嗯")), volleys) == rating(
+        (2, "睡不好"), (3, "嗯"), (3, "嗯")
+    )
 
 
 def test_a_rating_without_any_evidence_is_none():
