@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz
 
 from mi_llm.alpaca import AlpacaRow, dialogue_ids
+from mi_llm.door.thoughts import holds_thought
 
 LEAST_HAN = 0.5  # of letters and digits; below it an answer is not Chinese
 NEARLY = 90.0  # per cent of characters in common, in order, for two texts to be nearly the same
@@ -44,6 +45,7 @@ class Faults:
         repeats_counselor: As good as an earlier turn of the counselor in its history.
         loops: A stretch of up to 100 letters and digits comes three times or more in a row.
         not_chinese: Han characters are less than half of its letters and digits.
+        thought: Holds a thought (`<think>`), which is scored as if it were said.
     """
 
     empty: bool
@@ -52,6 +54,7 @@ class Faults:
     repeats_counselor: bool
     loops: bool
     not_chinese: bool
+    thought: bool = False
 
 
 def answer_faults(answers: Sequence[str], rows: Sequence[AlpacaRow]) -> list[Faults]:
@@ -80,6 +83,7 @@ def _faults(answer: str, earlier: Sequence[str], counselor: Sequence[str]) -> Fa
         repeats_counselor=repeats(answer, counselor),
         loops=loops(answer),
         not_chinese=han_share(answer) < LEAST_HAN,
+        thought=holds_thought(answer),
     )
 
 

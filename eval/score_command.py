@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from eval.score_tables import Format
     from eval.scoring import Scores
 
+_NAMED = 3  # rows
+
 Table = Annotated[
     list[Path] | None, typer.Option(help="Also write a table, .md or .csv; repeatable.")
 ]
@@ -124,6 +126,8 @@ def _told(output: Path, scores: Scores) -> Sequence[str]:
         f"{output}: {len(scores.ids):,} rounds of {len(set(scores.dialogues)):,} dialogues, "
         f"{scores.empty:,} empty predictions"
     ]
+    if scores.thoughts:
+        lines.append(_thoughts(scores))
     for one in scores.summary:
         mean, low, high = one.estimate.mean, one.estimate.low, one.estimate.high
         interval = "no interval" if low is None else f"{low:.2f}-{high:.2f}"
@@ -132,6 +136,18 @@ def _told(output: Path, scores: Scores) -> Sequence[str]:
         bleu = scores.corpus_bleu
         lines.append(f"{bleu.score:6.2f}  {'no interval':13}  sacrebleu|{bleu.signature}")
     return [*lines, f"note: {scores.warning}"] if scores.warning else lines
+
+
+def _thoughts(scores: Scores) -> str:
+    """That thoughts are scored as replies, where, and how to have none."""
+    named = ", ".join(scores.thoughts[:_NAMED])
+    more = len(scores.thoughts) - _NAMED
+    rest = f" and {more:,} more" if more > 0 else ""
+    return (
+        f"{len(scores.thoughts):,} of {len(scores.ids):,} replies hold a thought (<think>), which"
+        f" is scored as if it were said: {named}{rest}; predict with enable_thinking: false, or by"
+        " eval predict, which leaves thoughts out"
+    )
 
 
 def _format(path: Path) -> Format:

@@ -11,6 +11,7 @@ from eval.predictions import Prediction
 from eval.similarity import MEASURES, Similarity, signature, similarities, similarity
 from mi_llm import jsonl
 from mi_llm.alpaca import AlpacaRow, dialogue_ids
+from mi_llm.door.thoughts import holds_thought
 from mi_llm.statistics import LEVEL, RESAMPLES, Estimate, clustered_means, few_dialogues
 
 
@@ -41,6 +42,7 @@ class Scores:
         plain: Scores of each row as LLaMA-Factory computes them, same order.
         stripped: The same with both sides stripped.
         empty: Predictions without any visible character.
+        thoughts: Ids of the rows whose prediction holds a thought, which is scored with it.
         seed: Of the intervals.
         summary: The eight means: four measures as LLaMA-Factory, then four stripped.
         corpus_bleu: sacreBLEU's BLEU of all replies at once; None if it was not asked for.
@@ -51,6 +53,7 @@ class Scores:
     plain: tuple[Similarity, ...]
     stripped: tuple[Similarity, ...]
     empty: int
+    thoughts: tuple[str, ...]
     seed: int
     summary: tuple[Score, ...]
     corpus_bleu: CorpusBleu | None
@@ -62,11 +65,12 @@ class Scores:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows, their dialogues, and predictions without any visible character."""
+        """Rows, their dialogues, and predictions that are empty or hold a thought."""
         return {
             "rows": len(self.ids),
             "dialogues": len(set(self.dialogues)),
             "empty_predictions": self.empty,
+            "predictions_with_thoughts": len(self.thoughts),
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -128,12 +132,14 @@ def score(
     plain = tuple(similarities(said, wanted))
     stripped = tuple(map(_stripped, predictions, plain))
     dialogues = tuple(dialogue_ids(rows))
+    ids = tuple(row.get("id", f"row {number}") for number, row in enumerate(rows))
     return Scores(
-        ids=tuple(row.get("id", f"row {number}") for number, row in enumerate(rows)),
+        ids=ids,
         dialogues=dialogues,
         plain=plain,
         stripped=stripped,
         empty=sum(not text.strip() for text in said),
+        thoughts=tuple(name for name, one in zip(ids, said, strict=True) if holds_thought(one)),
         seed=seed,
         summary=tuple(_summary(plain, stripped, dialogues, seed)),
         corpus_bleu=corpus_bleu(said, wanted) if with_corpus_bleu else None,

@@ -40,6 +40,7 @@ _MARK = re.compile(
 # gpt-oss once its marks have been decoded away: "analysisWe should...assistantfinalYou ...".
 _DECODED = re.compile(r"\A\s*analysis(?=[A-Z\u4e00-\u9fff])")
 _DECODED_END = "assistantfinal"
+_MAY_HOLD = re.compile(r"[<＜&\[◁]|\A\s*analysis")  # quick to rule out
 _WRAPPED = re.compile(
     r"\A\s*<\|?(answer|response|solution|begin_of_solution|START_RESPONSE)\|?>(?P<inside>.*?)"
     r"(?:<(?:/\1|\|END_RESPONSE\||\|end_of_solution\|)>)?\s*\Z",
@@ -72,6 +73,8 @@ def separated(text: str) -> Separated:
         of everything before it; an opening one without an end, of everything behind it.
     """
     said, thoughts, within, end, marked = [""], "", False, 0, False
+    if not _MAY_HOLD.search(text):
+        return Separated(text, "")
     if _DECODED.match(text):
         _, found, answer = text.partition(_DECODED_END)
         return Separated(answer.strip(), "whole" if found else "cut off")

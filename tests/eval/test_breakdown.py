@@ -130,6 +130,7 @@ def test_shares_count_each_fault_beside_the_counselors_own():
         "repeats_counselor": (0, 4),
         "loops": (0, 4),
         "not_chinese": (1, 4),
+        "thought": (0, 4),
         "token_limit": (1, 3),
     }
     assert found["cut_off"].references == 0.25

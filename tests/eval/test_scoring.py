@@ -1,13 +1,17 @@
 import json
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 
+from eval.__main__ import app
 from eval.predictions import Prediction, match, read_predictions, read_rows
 from eval.scoring import score
+from eval.shares import answer_shares
 from eval.similarity import similarity
 from mi_llm.errors import InputError
+from tests.commands import run_here
 
 ROWS: list[Any] = [
     {"id": "a#1", "instruction": "帮", "input": "累", "output": "你累了。", "history": []},
@@ -35,6 +39,34 @@ def test_means_are_numpys_over_rows_and_empty_predictions_are_counted():
     assert [row["id"] for row in facts["per_row"]] == ["a#1", "a#2", "b#1"]
     assert [row["dialogue"] for row in facts["per_row"]] == ["a", "a", "b"]
     assert len({one["signature"] for one in facts["scores"]}) == 8
+
+
+THOUGHT = "<think>\n他想戒烟，我应该做复杂反映而不是建议。\n</think>\n\n"
+
+
+def test_replies_that_hold_a_thought_are_named_and_scored_as_they_stand(tmp_path):
+    texts = [f"{THOUGHT}你累了。", "想歇歇。", "心里没说完的</think>心里烦。"]
+    rows, folder = tmp_path / "rows.json", tmp_path / "glm4_lora" / "predict"
+    rows.write_text(json.dumps(ROWS, ensure_ascii=False), "utf-8")
+    folder.mkdir(parents=True)
+    lines = [
+        json.dumps({"prompt": "", "predict": text, "label": row["output"]}, ensure_ascii=False)
+        for text, row in zip(texts, ROWS, strict=True)
+    ]
+    path = folder / "generated_predictions.jsonl"
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    done = run_here(app, "score", path, "--rows", rows, environment=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1] == (
+        "2 of 3 replies hold a thought (<think>), which is scored as if it were said: a#1, b#1;"
+        " predict with enable_thinking: false, or by eval predict, which leaves thoughts out"
+    )
+    facts = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert facts["predictions_with_thoughts"] == 2
+    plain = [similarity(text, row["output"]) for text, row in zip(texts, ROWS, strict=True)]
+    assert [row["lf"]["bleu4"] for row in facts["per_row"]] == [one.bleu4 for one in plain]
+    found = answer_shares(predictions(*texts), ROWS, seed=0)
+    assert [one.count for one in found if one.name == "thought"] == [2]
 
 
 def test_the_same_seed_gives_the_same_interval():
