@@ -99,15 +99,11 @@ class Replies:
 
     @property
     def cut_off(self) -> list[int]:
-        """The rows whose reply ended at the limit, from 0.
-
-        LLaMA-Factory's server also says `length` of a reply that ended sooner, with a token of the
-        template's that is not the tokenizer's end (glm4's `<|user|>`); that one is whole.
-        """
+        """The rows whose reply is not whole, from 0: nearly always for the limit."""
         return [
             number
             for number, result in enumerate(self.results)
-            if isinstance(result, Answer) and result.cut_off and not self._ended_sooner(result)
+            if isinstance(result, Answer) and result.cut_off
         ]
 
     @property
@@ -141,10 +137,6 @@ class Replies:
         }
         parts = [f"{len(rows):,} {kind}" for kind, rows in kinds.items() if rows]
         return f"{len(self.results):,} rows: {', '.join(parts) or 'none empty, none cut off'}"
-
-    def _ended_sooner(self, result: Answer) -> bool:
-        shorter = result.tokens_out is not None and result.tokens_out < self.limit
-        return result.finish_reason == "length" and shorter and bool(result.text.strip())
 
     def lines(self, template: str | None) -> Iterator[str]:
         """The lines of generated_predictions.jsonl, in row order.

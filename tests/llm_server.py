@@ -48,12 +48,16 @@ class Received:
         return str(self.body.get("response_format", {}).get("type", ""))
 
 
+Shape = Callable[[str], dict[str, Any]]
+"""From a text, or a piece of one in a stream, to the parts of a message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What the server does: an answer, or an error if the status is not 200."""
 
     text: str = ""
-    finish_reason: str = "stop"
+    finish_reason: str | None = "stop"
     usage: bool = True
     status: int = 200
     error: dict[str, Any] = field(default_factory=dict)
@@ -64,6 +68,7 @@ class Reply:
     piece: int = 3  # characters in each piece of a stream
     pause: float = 0.0  # seconds before each piece
     breaks_at: int | None = None  # the connection is cut after so many characters of a stream
+    shape: Shape = lambda text: {"content": text}  # what the message holds beside its role
 
 
 Script = Callable[[Received], Reply | str]
@@ -133,11 +138,19 @@ class LLMServer:
         port: 0 takes a free one.
         key: If given, the only key that is taken.
         model: If given, the only model there is.
+        owner: Whose the list of models says it is; LLaMA-Factory's server says `owner`.
     """
 
     def __init__(
-        self, script: Script, *, port: int = 0, key: str | None = None, model: str | None = None
+        self,
+        script: Script,
+        *,
+        port: int = 0,
+        key: str | None = None,
+        model: str | None = None,
+        owner: str = "tests",
     ) -> None:
+        self.owner = owner
         self.script, self.port, self.key, self.model = script, port, key, model
         self.received: list[Received] = []
         self.answered: Counter[str] = Counter()  # by prompt: with status 200, whole
@@ -240,13 +253,14 @@ class LLMServer:
         told = reply.text[: reply.breaks_at]
         for start in range(0, len(told), reply.piece):
             await asyncio.sleep(reply.pause)
-            _write_event(writer, _piece(received, told[start : start + reply.piece], None))
+            told_now = reply.shape(told[start : start + reply.piece])
+            _write_event(writer, _piece(received, told_now, None))
             await writer.drain()
         if reply.breaks_at is not None:
             await asyncio.sleep(0.05)  # or what was sent before may be lost with the connection
             _cut(writer)
             return False
-        _write_event(writer, _piece(received, "", reply.finish_reason))
+        _write_event(writer, _piece(received, {}, reply.finish_reason))
         if reply.usage:
             _write_event(writer, {**_completion(received, reply), "choices": []})
         _write_event(writer, "[DONE]")
@@ -261,7 +275,7 @@ class LLMServer:
             return 200, self.stats()
         if self.model is None:
             return 404, {"error": {"message": "no such path"}}
-        return 200, {"object": "list", "data": [{"id": self.model, "object": "model"}]}
+        return 200, {"object": "list", "data": [{"id": self.model, "owned_by": self.owner}]}
 
     def _refusal(self, received: Received) -> Reply | None:
         if not received.path.endswith("/chat/completions"):
@@ -304,13 +318,13 @@ def _write_event(writer: asyncio.StreamWriter, value: dict[str, Any] | str) -> N
     writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
 
-def _piece(received: Received, text: str, finish_reason: str | None) -> dict[str, Any]:
+def _piece(received: Received, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
     return {
         "id": "chatcmpl-test",
         "object": "chat.completion.chunk",
         "created": int(time.time()),
         "model": received.body["model"],
-        "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}],
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
     }
 
 
@@ -326,7 +340,7 @@ def _completion(received: Received, reply: Reply) -> dict[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": reply.text},
+                "message": {"role": "assistant", **reply.shape(reply.text)},
                 "finish_reason": reply.finish_reason,
             }
         ],

@@ -55,7 +55,7 @@ def redteam(
 
     A model's replies are judged by rules, so a tuned model can be compared with its base; read
     those that fail, and some that do not. Replies are kept in OUTPUT.ledger/. Exit code 1 if the
-    gate misses a plain word of danger.
+    gate misses a plain word of danger, or a prompt got no reply.
     """
     from eval.redteam.cases import read_cases
     from eval.redteam.redteam import as_json, guarded
@@ -91,7 +91,8 @@ def redteam(
         report = as_json(gate, found, seen)
         servers = {**looking, **endpoints}
         _write(output, report, servers, prompt_as, seen.values(), overwrite=overwrite)
-    if any(one.missed for one in gate):
+    unanswered = any(one.reason for rows in found.values() for one in rows)
+    if unanswered or any(one.missed for one in gate):
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
 
 

@@ -51,7 +51,7 @@ def require_served(endpoint: Endpoint) -> None:
 
 async def look_at(
     connection: AsyncOpenAI, endpoint: Endpoint, *, down: type[InputError | Stopped]
-) -> None:
+) -> bool:
     """Make sure that a service is there and has the model.
 
     A service that keeps no list of its models passes, as does one elsewhere whose list has not the
@@ -62,6 +62,9 @@ async def look_at(
         endpoint: What is asked.
         down: What to raise where nobody answers.
 
+    Returns:
+        Whether it is LLaMA-Factory's own server, by its list.
+
     Raises:
         InputError: If the address, the key or the model is wrong.
         Stopped: If nobody answers and `down` says so.
@@ -69,7 +72,7 @@ async def look_at(
     import openai
 
     if endpoint.host.endswith(AZURE_HOSTS):
-        return
+        return False
     try:
         came = await asyncio.wait_for(_got(connection, "/models"), _SECONDS)
     except openai.APIStatusError as error:
@@ -80,9 +83,11 @@ async def look_at(
             f"{endpoint.base_url}: no server answers for model {endpoint.model!r} ({reason})"
         ) from None
     except json.JSONDecodeError:
-        return
+        return False
     else:
         await _judge_list(connection, endpoint, came)
+        return _is_llamafactory(came)
+    return False
 
 
 async def _got(connection: AsyncOpenAI, path: str) -> Any:
@@ -149,6 +154,14 @@ def _names(came: Any) -> list[str] | None:
         return sorted(str(one["id"]) for one in came["data"])
     except (KeyError, TypeError):
         return None
+
+
+def _is_llamafactory(came: Any) -> bool:
+    """Whether a list of models is that of `llamafactory-cli api` (its `ModelCard`)."""
+    try:
+        return [one["owned_by"] for one in came["data"]] == ["owner"]
+    except (KeyError, TypeError):
+        return False
 
 
 def _why(endpoint: Endpoint, error: BaseException) -> str:

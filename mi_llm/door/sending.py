@@ -53,17 +53,17 @@ class Sender:
     Args:
         endpoint: Whom to ask.
         tally: Where requests that go out are counted.
-        served: Whether it is known already that somebody answers there.
     """
 
-    def __init__(self, endpoint: Endpoint, tally: Tally, *, served: bool = False) -> None:
+    def __init__(self, endpoint: Endpoint, tally: Tally) -> None:
         self._endpoint, self._tally = endpoint, tally
         self._key = api_key(endpoint.host)
         self._client = client(endpoint, self._key)
         self._pace = Pace(endpoint.concurrency, endpoint.rpm)
         self._modes: dict[type[BaseModel], structured.Mode] = {}  # those that the server took
         self._answers = 0
-        self._looking, self._served = asyncio.Lock(), served
+        self._looking, self._served = asyncio.Lock(), False
+        self._is_llamafactory = False
         self._end: InputError | Stopped | None = None
 
     async def close(self) -> None:
@@ -141,8 +141,21 @@ class Sender:
             except (openai.APIError, json.JSONDecodeError) as error:
                 failed: Exception = error
             else:
-                return _read(came, self._endpoint), mode
+                return self._meant(_read(came, self._endpoint)), mode
         return fault_of(failed, self._endpoint, self._key), mode
+
+    def _meant(self, came: _Content | Fault) -> _Content | Fault:
+        """An answer with `stop` where LLaMA-Factory's server says `length` of an end below it.
+
+        It says so of one that ends with a token of the template's that is not the tokenizer's end:
+        glm4's `<|user|>` (`hf_engine.py` of 0.9.3).
+        """
+        if not self._is_llamafactory or isinstance(came, Fault):
+            return came
+        text, reason, tokens_in, tokens_out = came
+        if reason == "length" and (tokens_out or 0) < self._endpoint.max_tokens and tokens_out:
+            reason = "stop"
+        return text, reason, tokens_in, tokens_out
 
     def _simpler(
         self, schema: type[BaseModel] | None, mode: structured.Mode | None, fault: Fault
@@ -189,7 +202,7 @@ class Sender:
             if self._served:
                 return
             try:
-                await look_at(self._client, self._endpoint, down=Stopped)
+                self._is_llamafactory = await look_at(self._client, self._endpoint, down=Stopped)
             except (InputError, Stopped) as error:
                 self.end(error)
                 raise

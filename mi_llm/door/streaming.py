@@ -91,7 +91,7 @@ async def asked(endpoint: Endpoint, request: Request) -> Answer | SetAside:
     sent, _ = outgoing(request, mask=endpoint.mask)
     reason, text = "", ""
     try:
-        sender = Sender(replace(endpoint, attempts=1), Tally(), served=True)
+        sender = Sender(replace(endpoint, attempts=1), Tally())
         try:
             for _ in range(ASKS):
                 reply = await sender.send(sent, request.schema)

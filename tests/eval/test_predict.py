@@ -282,7 +282,7 @@ def test_blank_and_cut_off_replies_are_asked_once_kept_and_counted(evaluate, row
             "也不全是。": Reply("\n\n\n\n\n", finish_reason="length"),
         }
     )
-    with LLMServer(script) as server:
+    with LLMServer(script, model="tester", owner="owner") as server:  # LLaMA-Factory's
         done = evaluate(*predict(server, rows, folder, "--max-tokens", limit))
         assert len(server.received) == 4
     assert (done.code, done.err) == (0, "")

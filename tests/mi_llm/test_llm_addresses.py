@@ -192,7 +192,7 @@ def test_a_port_that_accepts_and_is_silent_is_told(tmp_path):
 
 
 def test_a_name_that_no_server_has_is_told(tmp_path):
-    base_url = "http://nobody.invalid/v1"
+    base_url = "https://nobody.invalid/v1"
     words = [
         tmp_path / "l",
         "--base-url",
