@@ -46,7 +46,12 @@ def require_served(endpoint: Endpoint) -> None:
         async with client(endpoint, api_key(endpoint.host)) as connection:
             await look_at(connection, endpoint, down=InputError)
 
-    asyncio.run(look())
+    # Not asyncio.run, which leaves the thread without a loop: Gradio looks for one later.
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(look())
+    finally:
+        loop.close()
 
 
 async def look_at(
