@@ -40,6 +40,7 @@ WORDS = {
     "finish": "保存并结束",
     "thanks": "已保存。谢谢！",
     "no_reply_yet": "还没有收到回复。你的话已经保存。",
+    "typing": "咨询师正在输入……",
     "end_other": "其他（请说明）",
     "end_goal": "目标已达到",
 }
