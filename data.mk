@@ -4,7 +4,9 @@
 #
 #   make data SOURCES="cpsycound:data/raw/cpsycound" MODEL=NAME BASE_URL=http://127.0.0.1:8000/v1
 #
-# The first call ends at the review books. Fill them in (Excel, WPS, LibreOffice), call it again.
+# The first call ends at the review books, $(WORK)/CORPUS/review. Have them filled in (Excel, WPS,
+# LibreOffice), put what comes back into $(WORK)/CORPUS/returned, call it again. Books are asked for by
+# what is in them: the same transcriptions leave them as they are, others are refused.
 # Transcribing goes on where it was stopped. `make -n data SOURCES=...` prints the commands.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,10 +22,12 @@ SOURCES ?=
 MODEL ?=
 BASE_URL ?= http://127.0.0.1:8000/v1
 LLM ?=
-# Further options of `converters convert`, `review` and `alpaca`: --skip-bad, --reviewer NAME,
-# --fit TOKENIZER:TEMPLATE ...
+# Further options of `converters convert`, `review`, `review --apply` and `alpaca`: --skip-bad;
+# --reviewer NAME, --overwrite (new books; filled ones are moved aside); --partial; --fit
+# TOKENIZER:TEMPLATE ...
 CONVERT ?=
 REVIEW ?=
+APPLY ?=
 ROWS ?=
 # Dialogues in the test set, the paper's number, and the seed of every draw.
 TEST ?= 40
@@ -45,11 +49,16 @@ $(foreach name,$(NAMES),$(eval $(call corpus_rules,$(name))))
 $(WORK)/%/transcribed.jsonl: $(WORK)/%/dialogues.jsonl
 	$(PY) -m converters transcribe $< -o $@ --model "$(MODEL)" --base-url $(BASE_URL) $(LLM) --overwrite || test $$? -eq 1
 
-$(WORK)/%/review/plan.json: $(WORK)/%/transcribed.jsonl
-	$(PY) -m converters review $< --sources $(<D)/dialogues.jsonl -o $(@D) --seed $(SEED) $(REVIEW)
+# People's work is asked for at each call, and never deleted.
+.PHONY: FORCE
+.PRECIOUS: $(WORK)/%/review/plan.json
 
-$(WORK)/%/kept.jsonl: $(WORK)/%/review/plan.json
-	$(PY) -m converters review --apply $(<D)/*.xlsx -o $@ --overwrite || { echo "Fill in the books in $(<D), then run the same command again." >&2; exit 1; }
+$(WORK)/%/review/plan.json: $(WORK)/%/transcribed.jsonl FORCE
+	$(PY) -m converters review $< --sources $(WORK)/$*/dialogues.jsonl -o $(@D) --seed $(SEED) $(REVIEW)
+	@mkdir -p $(WORK)/$*/returned
+
+$(WORK)/%/kept.jsonl: $(WORK)/%/review/plan.json FORCE
+	$(PY) -m converters review --apply $(WORK)/$*/returned $(<D) --folder $(<D) -o $@ $(APPLY) --overwrite || { echo "Have the books in $(<D) filled in, put what comes back into $(WORK)/$*/returned, then run the same command again." >&2; exit 1; }
 
 $(WORK)/train.jsonl: $(NAMES:%=$(WORK)/%/kept.jsonl)
 	$(PY) -m converters split $^ -o $(WORK) --test $(TEST) --seed $(SEED) --overwrite

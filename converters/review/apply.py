@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
+from converters.review.book import CHINESE, QUEUE
 from converters.review.check_structure import FEWEST_ROUNDS
-from converters.review.decisions import Decision
+from converters.review.decisions import Book, Decision
 from converters.review.findings import GROUNDS
 from converters.review.machine_checks import check
 from mi_llm import agreement
 from mi_llm.dialogue import Dialogue, DialogueError, Turn
 
+TOO_SHORT = "too short after the cut"
 LEFT_OUT, PASSED, SAMPLED = "left out", "passed", "sampled"
 NEEDED = {False: 1, True: 2}  # decisions, by whether a dialogue is for two
 
@@ -75,8 +78,7 @@ def _settle_one(name: str, own: Sequence[Decision], needed: int, settled: Settle
         if one.reviewer in by_reviewer:
             other = by_reviewer[one.reviewer].where
             settled.faults.append(
-                f"{one.where}: {one.reviewer} decides on {name} a second time, after {other}; "
-                "two different people are needed"
+                f"{one.where}：{one.reviewer} 已决定过 {name}（{other}），需要另一个人决定"
             )
         by_reviewer[one.reviewer] = one
     if len({one.reviewer for one in first}) >= 2:
@@ -91,32 +93,85 @@ def _settle_one(name: str, own: Sequence[Decision], needed: int, settled: Settle
         settled.disputed[name] = tuple(first)
 
 
+def without_copies(books: Sequence[Book]) -> tuple[list[Book], list[str]]:
+    """The books, without those of which another says the same or, of a blank one, more.
+
+    Returns:
+        Those that count, and a line for each copy of a filled one.
+    """
+    kept: list[Book] = []
+    told = []
+    for one in sorted(books, key=lambda book: not book.touched):
+        same = [two for two in kept if (two.key, two.reviewer) == (one.key, one.reviewer)]
+        if not same or (one.touched and (one.faults or not _says_so_too(one, same))):
+            kept.append(one)
+        elif one.touched:
+            told.append(f"{one.path}：与 {same[0].path} 内容相同，只读一次")
+    return [one for one in books if one in kept], told
+
+
+def _says_so_too(book: Book, others: Sequence[Book]) -> bool:
+    plain = [replace(one, where="") for one in book.decisions]
+    return any([replace(one, where="") for one in two.decisions] == plain for two in others)
+
+
 def disputes(settled: Settled) -> list[str]:
     """Each dialogue on which two reviewers disagree, where each said so, and the way out."""
-    return [
-        f"{name}: reviewers disagree ({'; '.join(f'{one.where}: {one.category}' for one in own)}); "
-        "a third decides: write the book with --disputed, and give it with the others"
+    both = {
+        name: "；".join(f"{one.where}：{_chosen(one)}" for one in own)
         for name, own in settled.disputed.items()
+    }
+    return [
+        f"{name}：两位审阅人意见不同（{told}）；请第三人裁定："
+        "用 --disputed 写出裁定册，填好后一起交"
+        for name, told in both.items()
     ]
 
 
-def undecided(settled: Settled, cells: Sequence[tuple[str, str]], refused: Set[str]) -> list[str]:
-    """Each dialogue that lacks a decision: by its empty cells, or by id if no book holds it.
+def _chosen(decision: Decision) -> str:
+    return f"{CHINESE[decision.verdict]}{f'，从第 {decision.cut} 句起' if decision.cut else ''}"
+
+
+def undecided(settled: Settled, books: Sequence[Book], absent: Mapping[str, str]) -> list[str]:
+    """What lacks a decision: by cells that follow each other, by book if nothing is decided in it.
 
     Args:
         settled: What all books say.
-        cells: Dialogues with the place of an empty decision.
-        refused: Dialogues whose decision has a fault, which is told already.
+        books: Those that were read.
+        absent: Books that were written and are not there, with their reviewers.
     """
-    where: dict[str, list[str]] = {}
-    for name, cell in cells:
-        where.setdefault(name, []).append(cell)
-    return [
-        f"{place}: {name} is undecided; decide, or add --partial to leave it out"
-        for name in settled.undecided
-        if name not in refused
-        for place in where.get(name, ["in no book given"])
+    refused = {name for book in books for name in book.refused}
+    lacking = {name for name in settled.undecided if name not in refused}
+    lines = [
+        f"{f'审阅人 {who} 的' if who else ''}审阅册 {name} 没有交来" for name, who in absent.items()
     ]
+    asked: set[str] = set()
+    for book in books:
+        open_rows = {number: name for name, number in book.undecided if name in lacking}
+        asked |= set(open_rows.values())
+        if open_rows and not book.touched:
+            lines.append(f"{book.path}：还没有填写（{len(open_rows)} 段）")
+            continue
+        lines += [f"{place}；请决定，或加 --partial 略过" for place in _runs(book, open_rows)]
+    nowhere = sorted(lacking - asked)
+    if nowhere and not absent:
+        more = f" 等 {len(nowhere)} 段" if len(nowhere) > 5 else ""
+        lines.append(f"没有决定，也不在交来的审阅册里：{'、'.join(nowhere[:5])}{more}")
+    return lines
+
+
+def _runs(book: Book, rows: Mapping[int, str]) -> Iterator[str]:
+    """Rows without a decision; those that follow each other together."""
+    run: list[int] = []
+    for one, after in pairwise([*sorted(rows), 0]):
+        run.append(one)
+        if after == one + 1:
+            continue
+        first, last = run[0], run[-1]
+        cells = f"G{first}" if first == last else f"G{first}:G{last}"
+        told = rows[first] if first == last else f"{rows[first]} 至 {rows[last]} 共 {len(run)} 段"
+        yield f"{book.where(QUEUE, cells)}：{told}还没有决定"
+        run = []
 
 
 def applied(
@@ -139,14 +194,14 @@ def applied(
         return None, decision.reason, []
     turns = _edited(dialogue, decision) if decision.verdict == "edit" else _cut(dialogue, decision)
     if decision.cut and len(turns) < 2 * FEWEST_ROUNDS + dialogue.opens_with_counselor:
-        return None, "too short after the cut", []
+        return None, TOO_SHORT, []
     try:
         changed = _marked(dialogue, turns, decision.category)
     except DialogueError as error:
         return None, None, [f"{decision.where}: {error}"]
     faults = [
-        f"{decision.where}: {dialogue.id} as changed, turn {one.turn or '-'}: "
-        f"{one.kind}: {one.reason}"
+        f"{decision.where}：{dialogue.id} 改后{f'第 {one.turn} 句' if one.turn else ''}"
+        f"【{GROUNDS[one.ground]}】{one.reason}"
         for one in check(changed, source)
         if one.hard
     ]
@@ -162,7 +217,10 @@ def outcomes(
 ) -> Iterator[Dialogue]:
     """Yield what is kept, in the order of the file, and count the rest into the funnel."""
     for dialogue in dialogues:
-        item = items[dialogue.id]
+        item = items.get(dialogue.id)
+        if item is None:
+            funnel.counts["came since"] += 1
+            continue
         funnel.counts["in"] += 1
         decision = settled.decisions.get(dialogue.id)
         if item["state"] == LEFT_OUT:
@@ -197,6 +255,7 @@ def as_json(funnel: Funnel, settled: Settled) -> dict[str, Any]:
         "edited": counts["edit"],
         "cut": counts["cut"],
         "out": counts["out"],
+        **({"came since": counts["came since"]} if counts["came since"] else {}),
         "sample": {"reviewed": funnel.sampled, "not kept as they are": funnel.sampled_not_kept},
         "agreement": agreement_of(settled.pairs),
     }
@@ -215,34 +274,35 @@ def agreement_of(pairs: Sequence[tuple[Decision, Decision]]) -> dict[str, Any]:
 
 
 def summary(funnel: Funnel, settled: Settled) -> Iterator[str]:
-    """Yield the funnel as it is printed."""
+    """Yield the funnel as it is printed, in the words of the books."""
     facts = as_json(funnel, settled)
-    machine = facts["left out by machine"]
-    yield f"in: {facts['in']:,}"
-    yield f"left out by machine: {sum(machine.values()):,} ({_listed(machine)})"
-    if facts["undecided"]:
-        yield f"undecided, so left out: {facts['undecided']:,}"
-    yield f"passed unread: {facts['passed unread']:,}"
-    yield (
-        f"reviewed: {facts['reviewed']:,}: {facts['kept as they are']:,} kept as they are, "
-        f"{facts['edited']:,} edited, {facts['cut']:,} cut; dropped "
-        f"{sum(facts['dropped'].values()):,} ({_listed(facts['dropped'])})"
+    machine, dropped, sample = (
+        facts[name] for name in ("left out by machine", "dropped", "sample")
     )
-    sample = facts["sample"]
+    yield f"送审：{facts['in']:,} 段"
+    if came := funnel.counts["came since"]:
+        yield f"备审之后才有，没有送审，略过：{came:,} 段"
+    yield f"机器检查去掉：{sum(machine.values()):,} 段（{_listed(machine)}）"
+    if facts["undecided"]:
+        yield f"没有决定，略过：{facts['undecided']:,} 段"
+    yield f"未经人读而通过：{facts['passed unread']:,} 段"
     yield (
-        f"of {sample['reviewed']:,} drawn without a finding, {sample['not kept as they are']:,} "
-        "were not kept as they are"
+        f"经人审阅：{facts['reviewed']:,} 段：{facts['kept as they are']:,} 段保留，"
+        f"{facts['edited']:,} 段修改，{facts['cut']:,} 段删去一部分；"
+        f"删除 {sum(dropped.values()):,} 段（{_listed(dropped)}）"
+    )
+    yield (
+        f"抽样审阅的 {sample['reviewed']:,} 段中，{sample['not kept as they are']:,} 段没有原样保留"
     )
     yield _agreement_line(facts["agreement"])
-    yield f"out: {facts['out']:,}"
+    yield f"留用：{facts['out']:,} 段"
 
 
 def _agreement_line(facts: Mapping[str, Any]) -> str:
     if not facts["n"]:
-        return "agreement: no dialogue was decided twice"
-    kappa = "undefined" if facts["kappa"] is None else f"{facts['kappa']:.2f}"
-    same = f"{facts['share']:.0%} the same, n {facts['n']:,}"
-    return f"agreement of two reviewers: kappa {kappa}, {same}"
+        return "一致性：没有两人都决定的对话"
+    kappa = "无法计算" if facts["kappa"] is None else f"{facts['kappa']:.2f}"
+    return f"两人的一致性：kappa {kappa}，决定相同 {facts['share']:.0%}，共 {facts['n']:,} 段"
 
 
 def _count(
@@ -281,4 +341,5 @@ def _marked(dialogue: Dialogue, turns: Sequence[Turn], decision: str) -> Dialogu
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {n:,}" for name, n in counts.items() if n) or "none"
+    names: Mapping[str, str] = dict([*GROUNDS.items(), (TOO_SHORT, "删后太短")])
+    return "，".join(f"{names.get(name, name)} {n:,}" for name, n in counts.items() if n) or "无"

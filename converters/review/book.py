@@ -28,10 +28,12 @@ ID, DECISION, REASON, CUT, REVIEWER, NOTE = (
     "对话编号", "决定", "理由", "从第几句起删", "审阅人", "备注"
 )  # fmt: skip
 TURN, TEXT, EDITED = "句", "原文", "修改后文本"
+SERIAL = "序号"
+BACK = "回到审阅页"  # in the bar above a dialogue
 SPEAKERS = {"client": "来访者", "counselor": "咨询师"}
 
 QUEUE_COLUMNS = (
-    Column("序号", 6, centred=True),
+    Column(SERIAL, 6, centred=True),
     Column(ID, 22),
     Column("为何审阅", 11, centred=True),
     Column("目标行为", 14),
@@ -44,7 +46,7 @@ QUEUE_COLUMNS = (
     Column(NOTE, 26, fill_in=True),
 )
 TURN_COLUMNS = (
-    Column("序号", 6, centred=True),
+    Column(SERIAL, 6, centred=True),
     Column(TURN, 5, centred=True),
     Column("说话人", 9, centred=True),
     Column(TEXT, 58),
@@ -129,7 +131,7 @@ def write_book(
     first_rows = _write_turns(book.create_sheet(TURNS), entries)
     _write_queue(book.create_sheet(QUEUE, 1), entries, first_rows, reviewer)
     _write_guide(guide, len(entries))
-    facts = {"format": "1", "plan": plan, "third": "yes" if third else "no"}
+    facts = {"format": "1", "plan": plan, "third": "yes" if third else "no", "reviewer": reviewer}
     _write_hidden(book, facts)
     sheets.save(book, path, overwrite=overwrite)
 
@@ -230,7 +232,7 @@ def _write_bar(sheet: Worksheet, number: int, serial: int, entry: Entry) -> None
     cell.data_type = "s"
     cell.font = Font(name=sheets.FONT, size=10, bold=True, color=sheets.DARK)
     cell.alignment = Alignment(horizontal="left", vertical="center")
-    back = sheet.cell(number, 6, "回到审阅页")
+    back = sheet.cell(number, 6, BACK)
     sheets.link(back, QUEUE, f"G{serial + 1}")
     sheet.row_dimensions[number].height = 22
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mi_llm import cli, files
+from mi_llm import cli, entries, files
 from mi_llm.cli import Overwrite
 from mi_llm.errors import InputError
 
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
     from converters.review.prepare import Sources
     from mi_llm.dialogue import Dialogue
 
+_PACKAGES = ("openpyxl",)
 _REVIEWER = re.compile(r"[\w.-]{1,30}")
 
 
 def review(
     paths: Annotated[
         list[Path],
-        typer.Argument(help="Transcriptions, one JSON object a line. With --apply: review books."),
+        typer.Argument(
+            help="Transcriptions, one JSON object a line. With --apply: review books, or folders."
+        ),
     ],
     output: Annotated[
         Path,
@@ -61,7 +65,9 @@ def review(
     ] = False,
     folder: Annotated[
         Path | None,
-        typer.Option(help="With --apply: the review's folder. Default: that of the first book."),
+        typer.Option(
+            help="With --apply: the review's folder. Default: the one given that has a plan."
+        ),
     ] = None,
     partial: Annotated[
         bool,
@@ -75,15 +81,16 @@ def review(
 ) -> None:
     """Check transcriptions, have people decide, keep what stands.
 
-    First: `review MI.jsonl --sources IN.jsonl -o FOLDER` writes findings and XLSX books. Then:
-    `review --apply FOLDER/*.xlsx -o KEPT.jsonl`. Exit code 1 if a book has faults: nothing is kept.
+    First: `review MI.jsonl --sources IN.jsonl -o FOLDER` writes findings and XLSX books; given
+    again, they stay as they are. Then: `review --apply FOLDER -o KEPT.jsonl`. Exit code 1 if a book
+    has faults: nothing is kept. --overwrite moves aside what people filled in.
     """
     if apply:
         if sources or codes or reviewer:
             raise InputError(
                 "--sources, --codes and --reviewer belong to preparing, not to --apply"
             )
-        _apply(paths, output, folder or paths[0].parent, disputed, partial, overwrite)
+        _apply(paths, output, folder, disputed, partial, overwrite)
         return
     if folder or partial or disputed:
         raise InputError("--folder, --partial and --disputed need --apply")
@@ -115,37 +122,52 @@ def _prepare(
             raise InputError(
                 f"--reviewer {one!r}: letters, digits, _ . - only, each name once: it names a file"
             )
-    files.refuse_existing_folder(output, overwrite=overwrite)
-    library = Library([path])
+    again = (output / review_folder.PLAN).is_file() and not overwrite
+    if not again:
+        files.refuse_existing_folder(output, overwrite=overwrite)
+    library, origins = Library([path]), preparing.Sources(sources)
+    draws: dict[str, Any] = {
+        "sample": shares[0],
+        "double": shares[1],
+        "seed": seed,
+        "reviewers": reviewers,
+    }
+    facts = review_folder.plan_facts(path, sources, codes, **draws)
+    if again:
+        for _ in library:
+            pass  # so that it knows its ids
+        plan = review_folder.read_plan(output)
+        review_folder.refuse_other_review(output, plan, facts, library, origins)
+        print(f"{output}: books are up to date")
+        return
     prepared = preparing.prepare(
         library,
-        preparing.Sources(sources),
+        origins,
         read_codings(codes) if codes else {},
-        sample=shares[0],
-        double=shares[1],
-        seed=seed,
-        reviewers=reviewers,
+        **draws,
     )
-    facts = review_folder.file_facts(path, sources, codes)
     opened = stamped_folder(
         output,
         inputs=[path, *sources, *([codes] if codes else [])],
         packages=["openpyxl", "numpy", "rapidfuzz"],
         overwrite=overwrite,
+        fixed=False,
     )
     with opened as (draft, details):
-        books = review_folder.write(prepared, library, draft, facts)
+        books = review_folder.write(prepared, library, origins, draft, facts)
         details.update(counts=preparing.counts(prepared), seed=seed)
     for line in preparing.summary(prepared):
         print(line)
     for book in books:
         print(f"to be filled in: {output / book.name}")
+    for path in entries.moved_aside(output):
+        print(f"filled in before, with their plan: {path}")
 
 
 def _apply(
-    books: list[Path],
+    given: list[Path],
     output: Path,
-    folder: Path,
+    folder: Path | None,
     disputed: Path | None,
     partial: bool,
     overwrite: bool,
@@ -155,27 +177,73 @@ def _apply(
     from converters.review import folder as review_folder
     from converters.review.prepare import Sources
 
-    files.refuse_existing(output, overwrite=overwrite)
-    plan = review_folder.read_plan(folder)
+    paths, locks = entries.books_at(given)
+    for lock in locks:
+        print(
+            f"{lock}：表格软件的锁定文件，略过；审阅册可能还开着，请保存并关闭后再读一次",
+            file=sys.stderr,
+        )
+    if not paths:
+        raise InputError(f"{', '.join(map(str, given))}: no book there; give those that came back")
+    plan = review_folder.read_plan(folder or _home(given))
+    inputs = [plan.dialogues, *plan.sources, *paths]
+    if _is_current(output, inputs, plan, partial):
+        print(f"{output}: up to date")
+        return
+    files.refuse_existing(output, overwrite=overwrite, inputs=inputs)
     library, sources = Library([plan.dialogues]), Sources(plan.sources)
     dialogues = {one.id: one for one in library}
-    settled, faults = _read(books, plan, dialogues, sources, partial)
+    if odd := review_folder.changes(plan, library, sources):
+        raise InputError(
+            f"{plan.dialogues}: {review_folder.listed(odd)}; put back what the books were made "
+            "from, or prepare the review again"
+        )
+    settled, faults = _read(paths, plan, dialogues, sources, partial)
     if disputed and settled.disputed:
         review_folder.write_disputed(disputed, settled.disputed, library, plan, overwrite=overwrite)
         print(f"for a third reviewer: {disputed}")
     if faults:
         for fault in faults:
             print(fault, file=sys.stderr)
-        print(f"{len(faults):,} faults; nothing was written to {output}", file=sys.stderr)
+        print(f"共 {len(faults):,} 处问题，没有写入 {output}", file=sys.stderr)
         raise typer.Exit(cli.CHECK_FOUND_SOMETHING)
     funnel = review_apply.Funnel()
-    _write_kept(output, books, plan, library, sources, settled, funnel, overwrite)
+    _write_kept(output, inputs, plan, library, sources, settled, funnel, partial, overwrite)
     for line in review_apply.summary(funnel, settled):
         print(line)
 
 
+def _home(given: Sequence[Path]) -> Path:
+    """The review's folder, if it is among what is given or holds the first of it."""
+    from converters.review.folder import PLAN
+
+    folders = [one if one.is_dir() else one.parent for one in given]
+    return next((one for one in folders if (one / PLAN).is_file()), folders[0])
+
+
+def _is_current(output: Path, inputs: Sequence[Path], plan: Plan, partial: bool) -> bool:
+    """Whether the output was made by this program from just these files, and is whole."""
+    from mi_llm import jsonl, stamp
+    from mi_llm.publishing import require_whole
+
+    try:
+        require_whole(output)
+        facts = jsonl.read_json(stamp.stamp_path(output))
+        made_from = {str(path): files.sha256(path) for path in inputs}
+        return output.is_file() and facts == {
+            **facts,
+            "inputs": made_from,
+            "plan": plan.identity,
+            "partial": partial,
+            "versions": stamp.versions(_PACKAGES),
+            "commit": stamp.commit(),
+        }
+    except (InputError, TypeError):
+        return False
+
+
 def _read(
-    books: list[Path],
+    paths: Sequence[Path],
     plan: Plan,
     dialogues: dict[str, Dialogue],
     sources: Sources,
@@ -187,14 +255,17 @@ def _read(
     from converters.review.prepare import WHY
 
     to_read = {name: dialogues[name] for name, one in plan.items.items() if one["state"] in WHY}
-    read = [read_book(path, plan.identity, to_read) for path in books]
-    settled = review_apply.settle([one for book in read for one in book.decisions], plan.items)
-    faults = [fault for book in read for fault in book.faults] + settled.faults
+    read = [read_book(path, plan.identity, to_read) for path in paths]
+    books, told = review_apply.without_copies(read)
+    for line in told:
+        print(line, file=sys.stderr)
+    settled = review_apply.settle([one for book in books for one in book.decisions], plan.items)
+    faults = [fault for book in books for fault in book.faults] + settled.faults
     faults += review_apply.disputes(settled)
     if not partial:
-        cells = [cell for book in read for cell in book.undecided]
-        refused = {name for book in read for name in book.refused}
-        faults += review_apply.undecided(settled, cells, refused)
+        here = {book.reviewer for book in books}
+        absent = {name: who for name, who in plan.books.items() if who not in here}
+        faults += review_apply.undecided(settled, books, absent)
     for name, decision in settled.decisions.items():
         faults += review_apply.applied(to_read[name], sources.of(to_read[name]), decision)[2]
     return settled, faults
@@ -202,12 +273,13 @@ def _read(
 
 def _write_kept(
     output: Path,
-    books: list[Path],
+    inputs: Sequence[Path],
     plan: Plan,
     library: Library,
     sources: Sources,
     settled: Settled,
     funnel: Funnel,
+    partial: bool,
     overwrite: bool,
 ) -> None:
     """Write what is kept, and the funnel beside it: both or neither."""
@@ -216,8 +288,7 @@ def _write_kept(
     from mi_llm.dialogue import dialogue_lines
     from mi_llm.stamp import stamped_set
 
-    inputs = [plan.dialogues, *plan.sources, *books]
-    with stamped_set(inputs=inputs, packages=["openpyxl"]) as (outputs, details):
+    with stamped_set(inputs=inputs, packages=_PACKAGES) as (outputs, details):
         kept = outputs.text(output, overwrite=overwrite)
         stream = outputs.text(output.with_suffix(".funnel.json"), overwrite=True)
         dialogues = map(library.dialogue, library.ids)
@@ -227,4 +298,4 @@ def _write_kept(
             raise InputError(f"{output}: no dialogue is kept, so there is nothing to write")
         facts = review_apply.as_json(funnel, settled)
         stream.write(jsonl.dumped(facts, indent=1) + "\n")
-        details.update(counts=facts, plan=plan.identity)
+        details.update(counts=facts, plan=plan.identity, partial=partial)

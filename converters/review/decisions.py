@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converters.review.book import (
+    BACK,
     CUT,
     DECISION,
     DECISIONS,
+    DROP,
+    EDIT,
     EDITED,
     HIDDEN,
     ID,
@@ -19,18 +22,22 @@ from converters.review.book import (
     REASON,
     REASONS,
     REVIEWER,
+    SERIAL,
     TEXT,
     TURN,
     TURNS,
 )
 from converters.review.findings import Ground
 from mi_llm import sheets
-from mi_llm.csv_file import whole_number
 from mi_llm.dialogue import Dialogue
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
+    from openpyxl.cell.cell import Cell, MergedCell
     from openpyxl.worksheet.worksheet import Worksheet
+
+_FILLED_IN = (DECISION, REASON, CUT, REVIEWER, NOTE)
+_NO_VALUE = "没有存下结果；请直接填内容，或在表格软件里打开、保存后再交"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +82,32 @@ class Book:
     """What a review book says.
 
     Attributes:
+        path: The file.
+        key: What it asks: its dialogues in order, and whether it settles disputes.
+        reviewer: Whose it is; empty if the book does not say.
         decisions: Those that are whole and without fault.
-        undecided: Where a decision is missing, by dialogue.
+        undecided: Where a decision is missing: dialogue and row.
         faults: What is wrong, each by sheet and cell.
         refused: Dialogues with a decision that has a fault; they are not undecided.
+        touched: Whether anything is decided or edited, or wrong.
     """
 
+    path: Path
+    key: tuple[object, ...] = ()
+    reviewer: str = ""
     decisions: list[Decision] = field(default_factory=list)
-    undecided: list[tuple[str, str]] = field(default_factory=list)
+    undecided: list[tuple[str, int]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    touched: bool = False
+
+    def where(self, sheet: str, place: str = "") -> str:
+        """A place in the book, for messages."""
+        return f"{self.path}：“{sheet}”页{f' {place}' if place else ''}"
 
 
 def read_book(path: Path, plan: str, dialogues: Mapping[str, Dialogue]) -> Book:
-    """Read one book, and name all that is wrong in it.
+    """Read one book, and name all that is wrong in it, in Chinese as the book is.
 
     Args:
         path: The workbook.
@@ -101,72 +120,123 @@ def read_book(path: Path, plan: str, dialogues: Mapping[str, Dialogue]) -> Book:
     workbook = sheets.load(path)
     for name in (QUEUE, TURNS, HIDDEN):
         if name not in workbook.sheetnames:
-            raise InputError(f"{path}: no sheet {name}; is it a review book?")
+            raise InputError(f"{path}: 没有“{name}”页；这是审阅册吗？请勿改页名")
     facts = {sheets.said(key): sheets.said(value) for key, value in _pairs(workbook[HIDDEN])}
     if facts.get("plan") != plan:
         raise InputError(
-            f"{path}: belongs to another review, or the plan was changed since; name the folder "
-            "that it was made in with --folder"
+            f"{path}: 属于另一次审阅，或审阅计划已改动；请用 --folder 指明它所属的文件夹"
         )
-    book = Book()
-    edits = _read_edits(path, workbook[TURNS], dialogues, book)
-    _read_queue(path, workbook[QUEUE], dialogues, edits, book, third=facts.get("third") == "yes")
+    book = Book(path, reviewer=facts.get("reviewer", ""))
+    edits = _read_edits(workbook[TURNS], dialogues, book)
+    rows = _queue_rows(workbook[QUEUE], workbook[TURNS], dialogues, book)
+    third = facts.get("third") == "yes"
+    book.key = (third, tuple(row.id for row in rows))
+    for row in rows:
+        _read_row(row, dialogues[row.id], edits.get(row.id, {}), book, third=third)
+    _check_edits_are_meant(rows, edits, book)
+    filled = any(row.said[title] for row in rows for title in (DECISION, REASON, CUT))
+    book.touched = bool(filled or edits or book.faults)
     return book
 
 
-def _read_queue(
-    path: Path,
-    sheet: Worksheet,
-    dialogues: Mapping[str, Dialogue],
-    edits: dict[str, dict[int, str]],
-    book: Book,
-    *,
-    third: bool,
-) -> None:
-    titles = (ID, DECISION, REASON, CUT, REVIEWER, NOTE)
-    columns = sheets.columns_by_title(path, sheet, titles)
-    edited_by_someone: set[str] = set()
-    for row in sheet.iter_rows(min_row=2):
-        cells = {title: row[column - 1] for title, column in columns.items()}
-        said = {title: sheets.said(cell.value) for title, cell in cells.items()}
-        where = {
-            title: f"{path}: sheet {QUEUE}, {cell.coordinate}" for title, cell in cells.items()
-        }
-        if not any(said.values()):
-            continue
-        if said[ID] not in dialogues:
-            book.faults.append(f"{where[ID]}: no dialogue {said[ID]!r} is to be reviewed")
-        elif not said[DECISION]:
-            book.undecided.append((said[ID], where[DECISION]))
-            if said[REASON] or said[CUT]:
-                book.faults.append(f"{where[DECISION]}: a reason or a cut, but no decision")
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of the queue: the dialogue it is about, what stands in it, and where."""
+
+    id: str
+    number: int
+    said: Mapping[str, str]
+    where: Mapping[str, str]
+
+
+def _queue_rows(
+    sheet: Worksheet, turns: Worksheet, dialogues: Mapping[str, Dialogue], book: Book
+) -> list[_Row]:
+    """The rows of the queue; one whose id was changed counts as what it was."""
+    columns = sheets.columns_by_title(book.path, sheet, (SERIAL, *_FILLED_IN, ID))
+    shown = _serials(turns, book.path)
+    rows: list[_Row] = []
+    odd: list[tuple[int, dict[str, str], dict[str, str]]] = []
+    for cells in sheet.iter_rows(min_row=2):
+        by_title = {title: cells[column - 1] for title, column in columns.items()}
+        said = {title: _written(cell) for title, cell in by_title.items()}
+        where = {title: book.where(QUEUE, cell.coordinate) for title, cell in by_title.items()}
+        number = int(cells[0].row or 0)
+        formulas = [title for title in _FILLED_IN if sheets.is_formula(by_title[title])]
+        book.faults += [f"{where[title]}：公式 {said[title]} {_NO_VALUE}" for title in formulas]
+        if formulas:
+            book.refused.add(said[ID])
+        elif said[ID] in dialogues:
+            rows.append(_Row(said[ID], number, said, where))
+        elif any(said.values()):
+            odd.append((number, said, where))
+    for number, said, where in odd:
+        was = shown.get(said[SERIAL], "")
+        if was in dialogues and was not in {row.id for row in rows}:
+            book.faults.append(f"{where[ID]}：对话编号被改动过，原来是 {was}，请恢复")
+            rows.append(_Row(was, number, said, where))
         else:
-            own = edits.get(said[ID], {})
-            verdict = DECISIONS.get(said[DECISION], "")
-            if verdict == "edit":
-                edited_by_someone.add(said[ID])
-            faults = list(_faults(said, where, own, dialogues[said[ID]]))
-            book.faults.extend(faults)
-            if faults:
-                book.refused.add(said[ID])
-            else:
-                book.decisions.append(
-                    Decision(
-                        id=said[ID],
-                        verdict=verdict,
-                        reason=REASONS.get(said[REASON]),
-                        cut=whole_number(said[CUT]),
-                        edits=own if verdict == "edit" else {},
-                        reviewer=said[REVIEWER],
-                        where=where[DECISION],
-                        third=third,
-                        note=said[NOTE],
-                    )
-                )
+            book.faults.append(f"{book.where(QUEUE)}：第 {number} 行是插入的，请整行删去")
+    there = {row.id for row in rows} | book.refused
+    for name in dict.fromkeys(shown.values()):
+        if name in dialogues and name not in there:
+            book.faults.append(f"{book.where(QUEUE)}：缺 {name} 的一行，请撤销删行")
+            book.refused.add(name)
+    return sorted(rows, key=lambda row: row.number)
+
+
+def _serials(turns: Worksheet, path: Path) -> dict[str, str]:
+    """The dialogue of each serial number, as the sheet of turns has them."""
+    columns = sheets.columns_by_title(path, turns, (SERIAL, ID))
+    found: dict[str, str] = {}
+    for row in turns.iter_rows(min_row=2, values_only=True):
+        serial, name = (sheets.said(row[columns[title] - 1]) for title in (SERIAL, ID))
+        if name:
+            found.setdefault(serial, name)
+    return found
+
+
+def _read_row(
+    row: _Row, dialogue: Dialogue, edits: Mapping[int, str], book: Book, *, third: bool
+) -> None:
+    said, where = row.said, row.where
+    if not said[DECISION]:
+        book.undecided.append((row.id, row.number))
+        if said[REASON] or said[CUT]:
+            book.faults.append(f"{where[DECISION]}：填了理由或句序，但没有填决定")
+        return
+    verdict = DECISIONS.get(said[DECISION], "")
+    faults = list(_faults(said, where, edits, dialogue))
+    book.faults.extend(faults)
+    if faults:
+        book.refused.add(row.id)
+        return
+    book.decisions.append(
+        Decision(
+            id=row.id,
+            verdict=verdict,
+            reason=REASONS.get(said[REASON]),
+            cut=int(said[CUT]) if said[CUT] else None,
+            edits=edits if verdict == "edit" else {},
+            reviewer=said[REVIEWER],
+            where=where[DECISION],
+            third=third,
+            note=said[NOTE],
+        )
+    )
+
+
+def _check_edits_are_meant(
+    rows: Sequence[_Row], edits: Mapping[str, Mapping[int, str]], book: Book
+) -> None:
+    """A text that is edited though nobody who decided on it wants it edited is a fault."""
+    meant = {row.id for row in rows if DECISIONS.get(row.said[DECISION]) == "edit"}
     decided = {one.id for one in book.decisions}
-    for name in sorted((set(edits) & decided) - edited_by_someone):
-        where_edited = f"{path}: sheet {TURNS}, turn {min(edits[name])} of {name}"
-        book.faults.append(f"{where_edited}: text is edited, but the decision is not 修改")
+    for name in sorted((set(edits) & decided) - meant):
+        turn = min(edits[name])
+        book.faults.append(
+            f"{book.where(TURNS)}：{name} 第 {turn} 句填了“{EDITED}”，但决定不是“{EDIT}”"
+        )
 
 
 def _faults(
@@ -174,61 +244,121 @@ def _faults(
 ) -> Iterator[str]:
     verdict = DECISIONS.get(said[DECISION])
     if verdict is None:
-        choices = "、".join(DECISIONS)
-        yield f"{where[DECISION]}: unknown decision {said[DECISION]!r}; choose {choices}"
+        yield f"{where[DECISION]}：决定填的是“{said[DECISION]}”，请选{'、'.join(DECISIONS)}"
         return
     if not said[REVIEWER]:
-        yield f"{where[REVIEWER]}: no reviewer"
+        yield f"{where[REVIEWER]}：没有填审阅人"
     if said[REASON] and said[REASON] not in REASONS:
-        yield f"{where[REASON]}: unknown reason {said[REASON]!r}; choose {'、'.join(REASONS)}"
+        yield f"{where[REASON]}：理由填的是“{said[REASON]}”，请选{'、'.join(REASONS)}"
     if verdict == "drop" and not said[REASON]:
-        yield f"{where[REASON]}: dropped without a reason; choose {'、'.join(REASONS)}"
+        yield f"{where[REASON]}：决定是“{DROP}”，但没有选理由；请选{'、'.join(REASONS)}"
     if verdict == "edit" and not edits:
-        yield f"{where[DECISION]}: 修改, but no text of {dialogue.id} is edited in sheet {TURNS}"
+        yield f"{where[DECISION]}：决定是“{EDIT}”，但“{TURNS}”页没有改 {dialogue.id} 的任何一句"
     if said[CUT]:
         yield from _cut_faults(said[CUT], where[CUT], verdict, dialogue)
 
 
 def _cut_faults(said: str, where: str, verdict: str, dialogue: Dialogue) -> Iterator[str]:
     count = len(dialogue.turns)
-    if not 1 <= (whole_number(said) or 0) <= count:
-        yield f"{where}: {said!r} is no turn of {dialogue.id}, which has {count}"
+    if not said.isdecimal() or not 1 <= int(said[:9]) <= count:
+        yield f"{where}：“{CUT}”填的是“{said}”，{dialogue.id} 有 1 至 {count} 句"
     elif verdict != "drop":
-        yield f"{where}: a turn to drop from, but the decision is not 删除"
+        yield f"{where}：填了“{CUT}”，但决定不是“{DROP}”"
 
 
 def _read_edits(
-    path: Path, sheet: Worksheet, dialogues: Mapping[str, Dialogue], book: Book
+    sheet: Worksheet, dialogues: Mapping[str, Dialogue], book: Book
 ) -> dict[str, dict[int, str]]:
-    """Edited texts by dialogue and turn; a changed original or a missing row is a fault."""
-    columns = sheets.columns_by_title(path, sheet, (ID, TURN, TEXT, EDITED))
+    """Edited texts by dialogue and turn; whatever printed cell was changed is a fault."""
+    lines, odd = _turn_lines(sheet, dialogues, book)
+    for line in odd:
+        _tell_odd(line, lines, dialogues, book)
     edits: dict[str, dict[int, str]] = {}
-    seen: dict[str, set[int]] = {}
+    for (name, turn), line in lines.items():
+        original = sheets.said(dialogues[name].turns[turn - 1].content)
+        if line.text != original:
+            book.faults.append(
+                f"{book.where(TURNS, line.places[TEXT])}：原文被改动过，原来是"
+                f"“{' '.join(original.split())}”，请恢复；要改的话写在“{EDITED}”栏"
+            )
+        if line.edited and line.edited != original:
+            edits.setdefault(name, {})[turn] = line.edited
+    _tell_missing(lines, dialogues, book)
+    return edits
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row of the turns: what stands in it, and where."""
+
+    row: int
+    id: str
+    turn: str
+    text: str
+    edited: str
+    places: Mapping[str, str]
+
+
+def _turn_lines(
+    sheet: Worksheet, dialogues: Mapping[str, Dialogue], book: Book
+) -> tuple[dict[tuple[str, int], _Line], list[_Line]]:
+    """The rows of turns, by dialogue and number, and those that are none."""
+    columns = sheets.columns_by_title(book.path, sheet, (ID, TURN, TEXT, EDITED))
+    lines: dict[tuple[str, int], _Line] = {}
+    odd = []
     for row in sheet.iter_rows(min_row=2):
         cells = {title: row[column - 1] for title, column in columns.items()}
-        name, said = sheets.said(cells[ID].value), sheets.said(cells[TURN].value)
-        if not name:
-            continue  # the bar above a dialogue
-        where = f"{path}: sheet {TURNS}, "
-        dialogue = dialogues.get(name)
-        turn = whole_number(said)
-        if dialogue is None or not turn or turn > len(dialogue.turns):
-            book.faults.append(f"{where}{cells[ID].coordinate}: no turn {said!r} of {name!r}")
-            continue
-        seen.setdefault(name, set()).add(turn)
-        original = sheets.said(dialogue.turns[turn - 1].content)
-        if sheets.said(cells[TEXT].value) != original:
-            book.faults.append(
-                f"{where}{cells[TEXT].coordinate}: the original text was changed; write in {EDITED}"
-            )
-        new = sheets.said(cells[EDITED].value)
-        if new and new != original:
-            edits.setdefault(name, {})[turn] = new
-    for name, turns in seen.items():
-        if missing := set(range(1, len(dialogues[name].turns) + 1)) - turns:
-            told = ", ".join(map(str, sorted(missing)))
-            book.faults.append(f"{path}: sheet {TURNS}: turns {told} of {name} are missing")
-    return edits
+        said = {title: _written(cell) for title, cell in cells.items()}
+        places = {title: cell.coordinate for title, cell in cells.items()}
+        number = int(row[0].row or 0)
+        line = _Line(number, said[ID], said[TURN], said[TEXT], said[EDITED], places)
+        if sheets.is_formula(cells[EDITED]):
+            place = book.where(TURNS, places[EDITED])
+            book.faults.append(f"{place}：公式 {line.edited} {_NO_VALUE}")
+            line = replace(line, edited="")
+        key = line.id, int(line.turn[:9]) if line.turn.isdecimal() else 0
+        count = len(dialogues[line.id].turns) if line.id in dialogues else 0
+        if 1 <= key[1] <= count and key not in lines:
+            lines[key] = line
+        elif line.id or line.turn or line.text or line.edited not in ("", BACK):
+            odd.append(line)  # else the bar above a dialogue, or a blank row
+    return lines, odd
+
+
+def _tell_odd(
+    line: _Line,
+    lines: dict[tuple[str, int], _Line],
+    dialogues: Mapping[str, Dialogue],
+    book: Book,
+) -> None:
+    """A row whose id or number was changed counts as what it was; others were inserted."""
+    candidates = [line.id] if line.id in dialogues else list(dialogues)
+    for name in candidates:
+        for number, turn in enumerate(dialogues[name].turns, start=1):
+            if (name, number) not in lines and sheets.said(turn.content) == line.text:
+                lines[name, number] = line
+                title, was = (TURN, number) if line.id == name else (ID, name)
+                place = book.where(TURNS, line.places[title])
+                book.faults.append(f"{place}：{title}被改动过，原来是 {was}，请恢复")
+                return
+    book.faults.append(f"{book.where(TURNS)}：第 {line.row} 行是插入的，请整行删去")
+
+
+def _tell_missing(
+    lines: Mapping[tuple[str, int], _Line], dialogues: Mapping[str, Dialogue], book: Book
+) -> None:
+    for name in dict.fromkeys(name for name, _ in lines):
+        for number, turn in enumerate(dialogues[name].turns, start=1):
+            if (name, number) not in lines:
+                text = " ".join(turn.content.split())
+                place = book.where(TURNS)
+                book.faults.append(f"{place}：缺 {name} 第 {number} 句“{text}”，请撤销删行")
+
+
+def _written(cell: Cell | MergedCell) -> str:
+    """What stands in a cell; not where its link leads, as which openpyxl gives a blank one."""
+    said, link = sheets.said(cell.value), cell.hyperlink
+    return "" if link and said == link.location else said
 
 
 def _pairs(sheet: Worksheet) -> Iterator[tuple[Any, Any]]:

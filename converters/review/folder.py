@@ -16,9 +16,11 @@ from converters.library import Library
 from converters.review.book import CHINESE, SECOND, THIRD, Entry, write_book
 from converters.review.decisions import Decision
 from converters.review.findings import GROUNDS
-from converters.review.prepare import WHY, Review, assigned
+from converters.review.prepare import WHY, Review, Sources, assigned
 from mi_llm import files, jsonl
+from mi_llm.dialogue import Dialogue
 from mi_llm.errors import InputError
+from mi_llm.neutral_ids import turns_sha256
 
 PLAN, FINDINGS = "plan.json", "findings.jsonl"
 
@@ -31,57 +33,76 @@ class Plan:
         identity: SHA-256 of `plan.json`; each book carries it.
         dialogues: The file of transcriptions.
         sources: The files that they were made from, possibly none.
-        items: What happens to each dialogue, by id: state, for_two, crisis, ground.
+        items: What happens to each dialogue, by id: state, for_two, crisis, ground, and the
+            fingerprints of its turns and its source's.
+        books: The books that were written, with their reviewers; empty in plans before this was
+            noted.
+        facts: The whole of it.
     """
 
     identity: str
     dialogues: Path
     sources: tuple[Path, ...]
     items: dict[str, dict[str, Any]]
+    books: dict[str, str]
+    facts: Mapping[str, Any]
 
 
-def write(review: Review, library: Library, folder: Path, facts: Mapping[str, Any]) -> list[Path]:
+def write(
+    review: Review,
+    library: Library,
+    sources: Sources,
+    folder: Path,
+    facts: Mapping[str, Any],
+) -> list[Path]:
     """Write plan, findings and books.
 
     Args:
         review: What to write.
         library: Its dialogues.
+        sources: What they were made from.
         folder: To fill.
-        facts: What the plan says beyond the items: its files with their SHA-256, the codes.
+        facts: What the plan says beyond the items: its files with their SHA-256, the draws.
 
     Returns:
         The books.
     """
-    plan = plan_text(review, facts)
+    given = {_book_name(one): (one, rows) for one, rows in assigned(review).items() if rows}
+    books = {name: reviewer for name, (reviewer, _) in given.items()}
+    items = _items(review, library, sources)
+    plan = jsonl.dumped({"format": 1, **facts, "books": books, "items": items}, indent=1) + "\n"
     identity = hashlib.sha256(plan.encode()).hexdigest()
-    names = []
     with files.whole(folder / PLAN) as stream:
         stream.write(plan)
     with files.whole(folder / FINDINGS) as stream:
         stream.writelines(finding_lines(review))
-    for reviewer, rows in assigned(review).items():
-        if not rows:
-            continue
-        names.append(f"review_{reviewer}.xlsx" if reviewer else "review.xlsx")
+    for name, (reviewer, rows) in given.items():
         entries = [_entry(review, library, *one) for one in rows]
-        write_book(folder / names[-1], entries, plan=identity, reviewer=reviewer)
-    return [folder / name for name in names]
+        write_book(folder / name, entries, plan=identity, reviewer=reviewer)
+    return [folder / name for name in given]
 
 
-def plan_text(review: Review, facts: Mapping[str, Any]) -> str:
-    """The text of `plan.json`."""
-    items = {
+def _book_name(reviewer: str) -> str:
+    return f"review_{reviewer}.xlsx" if reviewer else "review.xlsx"
+
+
+def _items(review: Review, library: Library, sources: Sources) -> dict[str, dict[str, Any]]:
+    return {
         name: {
             "state": item.state,
             "for_two": item.for_two,
             "crisis": item.crisis,
             "ground": item.findings[0].ground if item.findings else None,
+            "prints": _prints(library.dialogue(name), sources),
         }
         for name, item in review.items.items()
     }
-    drawn = {"sample": review.sample, "double": review.double, "seed": review.seed}
-    plan = {"format": 1, **facts, **drawn, "reviewers": list(review.reviewers), "items": items}
-    return jsonl.dumped(plan, indent=1) + "\n"
+
+
+def _prints(dialogue: Dialogue, sources: Sources) -> list[str | None]:
+    """Fingerprints of a dialogue and of what it was made from."""
+    source = sources.of(dialogue)
+    return [turns_sha256(dialogue.turns), turns_sha256(source.turns) if source else None]
 
 
 def finding_lines(review: Review) -> Iterator[str]:
@@ -91,35 +112,93 @@ def finding_lines(review: Review) -> Iterator[str]:
             yield jsonl.dumped(one.as_json(name)) + "\n"
 
 
-def file_facts(dialogues: Path, sources: Sequence[Path], codes: Path | None) -> dict[str, Any]:
-    """The files that a plan is made from, with their SHA-256."""
+def plan_facts(
+    dialogues: Path,
+    sources: Sequence[Path],
+    codes: Path | None,
+    *,
+    sample: float,
+    double: float,
+    seed: int,
+    reviewers: Sequence[str],
+) -> dict[str, Any]:
+    """The files that a plan is made from, with their SHA-256, and how it draws."""
     return {
         "dialogues": {str(dialogues): files.sha256(dialogues)},
         "sources": {str(path): files.sha256(path) for path in sources},
         "codes": {str(codes): files.sha256(codes)} if codes else {},
+        "sample": sample,
+        "double": double,
+        "seed": seed,
+        "reviewers": list(reviewers),
     }
 
 
 def read_plan(folder: Path) -> Plan:
-    """Read the plan of a folder, and see that its files are still what they were.
+    """Read the plan of a folder.
 
     Raises:
-        InputError: If there is no plan, or a file is missing or was changed since.
+        InputError: If there is none.
     """
     path = folder / PLAN
     if not path.is_file():
         raise InputError(f"{path}: not found; name the folder of the review with --folder")
-    plan = jsonl.read_json(path)
+    facts = jsonl.read_json(path)
     try:
-        dialogues, sources, items = plan["dialogues"], plan["sources"], plan["items"]
-        recorded = {**dialogues, **sources}
-    except (TypeError, KeyError):
+        (dialogues,) = facts["dialogues"]
+        sources = tuple(map(Path, facts["sources"]))
+        books, items = dict(facts.get("books", {})), dict(facts["items"])
+    except (TypeError, KeyError, ValueError, AttributeError):
         raise InputError(f"{path}: not a plan of a review; prepare it again") from None
-    for name, digest in recorded.items():
-        if files.sha256(Path(name)) != digest:
-            raise InputError(f"{name}: changed since the review was prepared; prepare it again")
-    (one,) = dialogues
-    return Plan(files.sha256(path), Path(one), tuple(map(Path, sources)), items)
+    return Plan(files.sha256(path), Path(dialogues), sources, items, books, facts)
+
+
+def changes(plan: Plan, library: Library, sources: Sources) -> list[str]:
+    """What the dialogues of a plan are not any more; those that came since are no change.
+
+    How a file is written does not count, who says what in it does.
+    """
+    recorded = {**plan.facts["dialogues"], **plan.facts["sources"]}
+    if all(files.sha256(Path(name)) == digest for name, digest in recorded.items()):
+        return []
+    there = set(library.ids)
+    found = []
+    for name, item in plan.items.items():
+        if name not in there:
+            found.append(f"{name} is gone")
+        elif "prints" not in item:
+            return [f"{plan.dialogues} or its sources were changed since the review was prepared"]
+        elif item["prints"] != _prints(library.dialogue(name), sources):
+            found.append(f"{name} or its source was changed since")
+    return found
+
+
+def refuse_other_review(
+    folder: Path, plan: Plan, facts: Mapping[str, Any], library: Library, sources: Sources
+) -> None:
+    """Raise `InputError` if a folder's books are not of these dialogues, sources and draws."""
+    odd = changes(plan, library, sources)
+    came = [name for name in library.ids if name not in plan.items]
+    if came:
+        odd.append(f"{listed(came)} came since")
+    for name in ("codes", "sample", "double", "seed", "reviewers"):
+        was, now = plan.facts.get(name), facts[name]
+        if name == "codes":
+            was, now = (list((one or {}).values()) for one in (was, now))
+        if was != now:
+            odd.append(f"{name}: {was} then, {now} now")
+    if odd:
+        raise InputError(
+            f"{folder}: its books stay as they are, since they are not of what is given: "
+            f"{'; '.join(odd[:5])}{' and more' if len(odd) > 5 else ''}. Give what they were made "
+            f"from; or apply what is decided (review --apply {folder} leaves out what came since); "
+            "or add --overwrite for new books: those that hold decisions are then moved aside"
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
 
 
 def write_disputed(

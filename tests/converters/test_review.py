@@ -19,7 +19,7 @@ from converters.review.apply import applied
 from converters.review.decisions import Decision
 from converters.review.findings import Finding
 from converters.review.prepare import Item, Review, Sources, assigned
-from mi_llm import cli
+from mi_llm import cli, entries
 from mi_llm.dialogue import Dialogue, dialogue_lines, read_dialogues
 from mi_llm.errors import InputError
 
@@ -219,7 +219,8 @@ def test_decisions_make_what_is_kept_and_a_funnel_that_adds_up(corpus):
     assert funnel["sample"] == {"reviewed": 2, "not kept as they are": 0}
     # The crisis alone was read by two, and both kept it: one category throughout.
     assert funnel["agreement"] == {"n": 1, "share": 1.0, "kappa": None}
-    assert "kappa undefined" in done.output
+    assert "两人的一致性：kappa 无法计算，决定相同 100%，共 1 段" in done.output
+    assert "机器检查去掉：1 段（不安全 1）" in done.output
     assert Path("kept.jsonl.stamp.json").is_file()
 
 
@@ -236,28 +237,145 @@ def test_every_fault_is_named_by_sheet_and_cell_at_once_and_nothing_is_written(c
     ]
     # First stands the crisis, and last again, for its second reviewer.
     by_name = dict(zip(names[1:-1], wrong, strict=True))
+    shutil.copy("review/review.xlsx", "blank.xlsx")
     fill("review/review.xlsx", lambda name: by_name.get(name, {}))
     workbook = openpyxl.load_workbook("review/review.xlsx")
     workbook["对话"]["D3"].value = "改过的原文"
     workbook.save("review/review.xlsx")
     done = run("--apply", "review/review.xlsx", "-o", "kept.jsonl")
     assert done.exit_code == cli.CHECK_FOUND_SOMETHING
-    place = "review/review.xlsx: sheet 审阅, "
-    for told in (
-        f"{place}G3: unknown decision '也许'",
-        f"{place}G4: 修改, but no text",
-        f"{place}J5: no reviewer",
-        f"{place}H6: dropped without a reason",
-        f"{place}H7: unknown reason '不喜欢'",
-        f"{place}I8: '99' is no turn of {names[6]}",
-        f"{place}G2: {names[0]} is undecided",
-        f"{place}G9: {names[0]} is undecided",
-        "9 faults",
-        "sheet 对话, D3: the original text was changed",
-    ):
-        assert told in done.output
+    place = "review/review.xlsx：“审阅”页"
+    original = rows("blank.xlsx", "对话")[1]["原文"].value
+    reasons = "结构问题、与原文无关、不连贯、不安全、不合动机式访谈"
+    assert done.stderr.splitlines() == [
+        f"review/review.xlsx：“对话”页 D3：原文被改动过，原来是“{original}”，请恢复；"
+        "要改的话写在“修改后文本”栏",
+        f"{place} G3：决定填的是“也许”，请选保留、修改、删除",
+        f"{place} G4：决定是“修改”，但“对话”页没有改 {names[2]} 的任何一句",
+        f"{place} J5：没有填审阅人",
+        f"{place} H6：决定是“删除”，但没有选理由；请选{reasons}",
+        f"{place} H7：理由填的是“不喜欢”，请选{reasons}",
+        f"{place} I8：“从第几句起删”填的是“99”，{names[6]} 有 1 至 10 句",
+        f"{place} G2：{names[0]}还没有决定；请决定，或加 --partial 略过",
+        f"{place} G9：{names[0]}还没有决定；请决定，或加 --partial 略过",
+        "共 9 处问题，没有写入 kept.jsonl",
+    ]
     assert not Path("kept.jsonl").exists()
     assert not Path("kept.funnel.json").exists()
+
+
+def test_a_book_that_nobody_decided_in_is_one_line_and_open_rows_that_follow_are_another(corpus):
+    prepared("--sample", "0.4", "--double", "0")
+    names = [row["对话编号"].value for row in rows("review/review.xlsx")]
+    done = run("--apply", "review", "-o", "kept.jsonl")
+    assert done.stderr == (
+        f"review/review.xlsx：还没有填写（{len(names)} 段）\n共 1 处问题，没有写入 kept.jsonl\n"
+    )
+    fill("review/review.xlsx", lambda name: keep(name) if name in names[:2] else {})
+    done = run("--apply", "review", "-o", "kept.jsonl")
+    assert names[0] == names[-1]  # the crisis, which two read
+    assert done.stderr.splitlines()[0] == (
+        f"review/review.xlsx：“审阅”页 G4:G{len(names)}：{names[2]} 至 {names[-2]} "
+        f"共 {len(names) - 3} 段还没有决定；请决定，或加 --partial 略过"
+    )
+
+
+def queue(row, **cells):
+    def spoil(book):
+        book["审阅"].insert_rows(row)
+        for column, value in cells.items():
+            book["审阅"][f"{column}{row}"] = value
+
+    return spoil
+
+
+def turns(change):
+    return lambda book: change(book["对话"])
+
+
+def setting(cell, value):
+    return lambda sheet: sheet.__setitem__(cell, value)
+
+
+# What is done to a book in which all is decided, and all that is said of it: row 2 of the turns is
+# the bar of the first dialogue, row 3 its first turn.
+CHANGES = {
+    "a blank row in the queue": (queue(3), []),
+    "a row in the queue": (queue(3, K="备忘"), ["“审阅”页：第 3 行是插入的，请整行删去"]),
+    "an id in the queue": (
+        lambda book: book["审阅"].__setitem__("B3", "别的"),
+        ["“审阅”页 B3：对话编号被改动过，原来是 {second}，请恢复"],
+    ),
+    "a row of the queue is gone": (
+        lambda book: book["审阅"].delete_rows(3),
+        ["“审阅”页：缺 {second} 的一行，请撤销删行"],
+    ),
+    "a formula for a decision": (
+        lambda book: book["审阅"].__setitem__("G3", '="保留"'),
+        ['“审阅”页 G3：公式 ="保留" 没有存下结果；请直接填内容，或在表格软件里打开、保存后再交'],
+    ),
+    "a formula for a text": (
+        turns(setting("F3", '="好"')),
+        ['“对话”页 F3：公式 ="好" 没有存下结果；请直接填内容，或在表格软件里打开、保存后再交'],
+    ),
+    "a row among the turns": (
+        turns(lambda sheet: (sheet.insert_rows(4), sheet.__setitem__("F4", "改写"))),
+        ["“对话”页：第 4 行是插入的，请整行删去"],
+    ),
+    "a copy of a turn": (
+        turns(lambda sheet: sheet.append([one.value for one in sheet[3]])),
+        ["“对话”页：第 {after} 行是插入的，请整行删去"],
+    ),
+    "the number of a turn": (
+        turns(setting("B3", 77)),
+        ["“对话”页 B3：句被改动过，原来是 1，请恢复"],
+    ),
+    "the id of a turn": (
+        turns(setting("G3", "别的")),
+        ["“对话”页 G3：对话编号被改动过，原来是 {first}，请恢复"],
+    ),
+    "a turn is gone": (
+        turns(lambda sheet: sheet.delete_rows(3)),
+        ["“对话”页：缺 {first} 第 1 句“{text}”，请撤销删行"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    """A review of which each dialogue is kept; its folder."""
+    top = tmp_path_factory.mktemp("decided")
+    cases = [*screening.watched_cases(), *screening.good_cases()[:2]]
+    (top / "mi.jsonl").write_text("".join(dialogue_lines(case.dialogue for case in cases)))
+    words = ("--sample", "1", "--double", "0")
+    done = run(top / "mi.jsonl", "-o", top / "review", *words)
+    assert done.exit_code == 0, done.output
+    fill(top / "review/review.xlsx", keep)
+    return top
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_what_was_printed_and_changed_is_told_with_what_it_was_and_a_row_as_inserted(
+    decided, tmp_path, how
+):
+    path = tmp_path / "book.xlsx"
+    shutil.copy(decided / "review/review.xlsx", path)
+    book = openpyxl.load_workbook(path)
+    facts = {
+        "first": book["审阅"]["B2"].value,
+        "second": book["审阅"]["B3"].value,
+        "text": book["对话"]["D3"].value,
+        "after": book["对话"].max_row + 1,
+    }
+    spoil, expected = CHANGES[how]
+    spoil(book)
+    book.save(path)
+    done = run("--apply", path, "--folder", decided / "review", "-o", tmp_path / "kept.jsonl")
+    lines = done.stderr.splitlines()[:-1]
+    assert [line.removeprefix(f"{path}：") for line in lines] == [
+        one.format(**facts) for one in expected
+    ]
+    assert done.exit_code == (1 if expected else 0)
 
 
 def test_an_edit_that_is_worse_is_found_by_the_checks_again(corpus):
@@ -269,7 +387,7 @@ def test_an_edit_that_is_worse_is_found_by_the_checks_again(corpus):
     )
     done = run("--apply", "review/review.xlsx", "-o", "kept.jsonl")
     assert done.exit_code == cli.CHECK_FOUND_SOMETHING
-    assert f"{QUEUED[0]} as changed, turn 6: harmful advice" in done.output
+    assert f"{QUEUED[0]} 改后第 6 句【不安全】" in done.output
 
 
 def test_an_edited_text_needs_the_decision_to_edit(corpus):
@@ -277,7 +395,7 @@ def test_an_edited_text_needs_the_decision_to_edit(corpus):
     fill("review/review.xlsx", keep, edits={(QUEUED[0], 6): "您也盼着能松一口气。"})
     done = run("--apply", "review/review.xlsx", "-o", "kept.jsonl")
     assert done.exit_code == cli.CHECK_FOUND_SOMETHING
-    assert f"turn 6 of {QUEUED[0]}: text is edited, but the decision is not 修改" in done.output
+    assert f"{QUEUED[0]} 第 6 句填了“修改后文本”，但决定不是“修改”" in done.output
 
 
 def test_partial_leaves_out_what_is_undecided_and_counts_it(corpus):
@@ -300,7 +418,7 @@ def test_two_who_disagree_need_a_third(corpus):
     )
     done = run("--apply", *books, "-o", "kept.jsonl", "--disputed", "review/third.xlsx")
     assert done.exit_code == cli.CHECK_FOUND_SOMETHING
-    assert f"{QUEUED[1]}: reviewers disagree" in done.output
+    assert f"{QUEUED[1]}：两位审阅人意见不同" in done.output
     assert [row["对话编号"].value for row in rows("review/third.xlsx")] == [QUEUED[1]]
     fill("review/third.xlsx", lambda _: {"决定": "删除", "理由": "不安全"}, reviewer="R3")
     done = run("--apply", *books, "review/third.xlsx", "-o", "kept.jsonl")
@@ -316,7 +434,7 @@ def test_one_person_cannot_be_both_reviewers(corpus):
     fill("review/review.xlsx", lambda name: {**keep(name), "审阅人": "甲"})
     done = run("--apply", "review/review.xlsx", "-o", "kept.jsonl")
     assert done.exit_code == cli.CHECK_FOUND_SOMETHING
-    assert "甲 decides on crisis_answered a second time" in done.output
+    assert "甲 已决定过 crisis_answered" in done.output
 
 
 @pytest.mark.parametrize(
@@ -344,7 +462,7 @@ def test_a_book_of_another_review_is_refused(corpus):
     prepared("--seed", "2", "--overwrite")
     done = run("--apply", "old.xlsx", "--folder", "review", "-o", "kept.jsonl")
     assert isinstance(done.exception, InputError)
-    assert "belongs to another review" in str(done.exception)
+    assert "属于另一次审阅" in str(done.exception)
 
 
 def test_transcriptions_changed_since_are_refused(corpus):
@@ -352,7 +470,104 @@ def test_transcriptions_changed_since_are_refused(corpus):
     Path("mi.jsonl").write_text(Path("mi.jsonl").read_text().replace("抽烟", "吸烟"))
     done = run("--apply", "review/review.xlsx", "-o", "kept.jsonl")
     assert isinstance(done.exception, InputError)
-    assert "mi.jsonl: changed since the review was prepared" in str(done.exception)
+    message = str(done.exception)
+    assert message.startswith("mi.jsonl: smoking or its source was changed since")
+    assert message.endswith("put back what the books were made from, or prepare the review again")
+
+
+def snapshot(folder):
+    return {one.name: one.read_bytes() for one in Path(folder).iterdir()}
+
+
+def test_a_review_prepared_again_of_the_same_dialogues_leaves_its_books_as_they_are(corpus):
+    prepared()
+    fill("review/review.xlsx", keep)
+    before = snapshot("review")
+    lines = [json.loads(line) for line in Path("mi.jsonl").read_text().splitlines()]
+    again = [{**one, "meta": {**one["meta"], "seen": 1}} for one in reversed(lines)]
+    Path("mi.jsonl").write_text("".join(json.dumps(one) + "\n" for one in again))
+    assert prepared() == "review: books are up to date\n"
+    assert snapshot("review") == before
+    assert run("--apply", "review", "-o", "kept.jsonl").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "told"),
+    [
+        (lambda text: text.replace("抽烟", "吸烟"), (), "smoking or its source was changed since"),
+        (
+            lambda text: text.replace('"smoking"', '"other"'),
+            (),
+            "smoking is gone; other came since",
+        ),
+        (lambda text: text, ("--seed", "7"), "seed: 42 then, 7 now"),
+        (lambda text: text, ("--reviewer", "乙"), "reviewers: [] then, ['乙'] now"),
+    ],
+)
+def test_another_review_is_refused_by_name_and_overwrite_moves_decisions_aside(
+    corpus, change, words, told
+):
+    prepared()
+    fill("review/review.xlsx", keep)
+    before = snapshot("review")
+    for name in ("mi.jsonl", "in.jsonl"):
+        Path(name).write_text(change(Path(name).read_text()))
+    done = run("mi.jsonl", "--sources", "in.jsonl", "-o", "review", *words)
+    assert isinstance(done.exception, InputError)
+    assert told in str(done.exception)
+    assert snapshot("review") == before
+    done = run("mi.jsonl", "--sources", "in.jsonl", "-o", "review", *words, "--overwrite")
+    assert done.exit_code == 0, done.output
+    (aside,) = entries.moved_aside(Path("review"))
+    assert f"moved aside to {aside}" in done.stderr
+    assert f"filled in before, with their plan: {aside}" in done.stdout
+    assert snapshot(aside) == before
+
+
+def test_what_came_since_is_refused_and_left_out_of_what_is_applied(corpus):
+    lines = Path("mi.jsonl").read_text().splitlines(keepends=True)
+    Path("mi.jsonl").write_text("".join(lines[:-4]))
+    prepared()
+    fill("review/review.xlsx", keep)
+    Path("mi.jsonl").write_text("".join(lines))
+    done = run("mi.jsonl", "--sources", "in.jsonl", "-o", "review")
+    came = [json.loads(line)["id"] for line in lines[-4:]]
+    assert f"{', '.join(came)} came since" in str(done.exception)
+    done = run("--apply", "review", "-o", "kept.jsonl")
+    assert done.exit_code == 0, done.output
+    assert "备审之后才有，没有送审，略过：4 段" in done.output
+    assert not set(came) & set(kept())
+
+
+def test_what_is_kept_is_left_alone_while_books_and_dialogues_say_the_same(corpus):
+    prepared()
+    fill("review/review.xlsx", keep)
+    assert run("--apply", "review", "-o", "kept.jsonl").exit_code == 0
+    made = Path("kept.jsonl").stat().st_mtime_ns
+    for words in ((), ("--overwrite",)):
+        done = run("--apply", "review", "-o", "kept.jsonl", *words)
+        assert done.output == "kept.jsonl: up to date\n"
+    assert Path("kept.jsonl").stat().st_mtime_ns == made
+    fill("review/review.xlsx", lambda _: {"决定": "删除", "理由": "不连贯"})
+    done = run("--apply", "review", "-o", "kept.jsonl", "--overwrite")
+    assert "删除 4 段（不连贯 4）" in done.output
+
+
+def test_returned_books_count_before_blank_ones_and_an_absent_reviewer_is_named(corpus):
+    prepared("--sample", "0", "--reviewer", "R1", "--reviewer", "R2")
+    Path("returned").mkdir()
+    shutil.copy("review/review_R1.xlsx", "returned")
+    fill("returned/review_R1.xlsx", keep, reviewer="R1")
+    Path("returned/~$review_R1.xlsx").write_bytes(b"R")
+    done = run("--apply", "returned", "--folder", "review", "-o", "kept.jsonl")
+    assert done.stderr.splitlines()[0].startswith("returned/~$review_R1.xlsx：表格软件的锁定文件")
+    assert done.stderr.splitlines()[1] == "审阅人 R2 的审阅册 review_R2.xlsx 没有交来"
+    done = run("--apply", "returned", "review", "-o", "kept.jsonl")
+    assert "review/review_R2.xlsx：还没有填写（" in done.stderr
+    shutil.copy("review/review_R2.xlsx", "returned")
+    fill("returned/review_R2.xlsx", keep, reviewer="R2")
+    done = run("--apply", "returned", "review", "-o", "kept.jsonl")
+    assert done.exit_code == 0, done.output
 
 
 def test_codes_of_a_judge_bring_their_findings(corpus):

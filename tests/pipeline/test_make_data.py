@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -72,16 +73,41 @@ def test_sources_become_checked_rows_and_people_decide_in_between(tmp_path):
         first = make(server, tmp_path)
         work = tmp_path / "mi" / "mi_conversations"
         assert first.returncode == 2  # make's own code for a rule that failed
-        assert f"Fill in the books in {work / 'review'}" in first.stderr
+        assert f"Have the books in {work / 'review'} filled in" in first.stderr
         assert not (work / "kept.jsonl").exists()
-        (book,) = (work / "review").glob("*.xlsx")
+        (sent_out,) = (work / "review").glob("*.xlsx")
+        assert f"{sent_out}：还没有填写（" in first.stderr
+        book = work / "returned" / sent_out.name
+        shutil.copy(sent_out, book)
         read = fill_in(book)
+        filled = book.read_bytes()
         assert read >= 3
         sent = len(server.received)
 
         second = make(server, tmp_path)
         assert second.returncode == 0, second.stdout + second.stderr
         assert len(server.received) == sent  # nothing is asked again
+        made = (tmp_path / "mi_train.json").stat().st_mtime_ns
+
+        # The transcriptions written again, later: the same content, so everything stays.
+        os.utime(work / "transcribed.jsonl")
+        third = make(server, tmp_path)
+        assert third.returncode == 0, third.stdout + third.stderr
+        assert f"{work / 'review'}: books are up to date" in third.stdout
+        assert f"{work / 'kept.jsonl'}: up to date" in third.stdout
+        assert (tmp_path / "mi_train.json").stat().st_mtime_ns == made
+        assert book.read_bytes() == filled
+
+        # Transcriptions that say something else: refused, and nothing of the review is touched.
+        text = (work / "transcribed.jsonl").read_text(encoding="utf-8")
+        (work / "transcribed.jsonl").write_text(text.replace("我", "俺"), encoding="utf-8")
+        (work / "transcribed.jsonl.stamp.json").unlink()  # as if somebody else had written it
+        changed = make(server, tmp_path)
+        assert changed.returncode == 2
+        assert "its books stay as they are" in changed.stderr
+        assert "was changed since" in changed.stderr
+        assert (work / "review/plan.json").exists()
+        assert book.read_bytes() == filled
     transcribed = list(read_dialogues(work / "transcribed.jsonl"))
     assert len(transcribed) == 32
     kept = list(read_dialogues(work / "kept.jsonl"))
@@ -116,4 +142,4 @@ def test_a_stop_while_transcribing_stops_make_and_the_same_command_goes_on(tmp_p
     assert not (work / "transcribed.jsonl").exists()
     with LLMServer(transcribing) as server:
         on = make(server, tmp_path)
-    assert f"Fill in the books in {work / 'review'}" in on.stderr
+    assert f"Have the books in {work / 'review'} filled in" in on.stderr
