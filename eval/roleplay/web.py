@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import re
 import socket
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -147,14 +148,20 @@ def _headed(send: _Send) -> _Send:
 def _refusal(scope: _Scope) -> tuple[int, str] | None:
     """Why a request is not answered.
 
-    Another site's page could send requests here from a player's browser, or come under a name of
-    its own that leads to this address.
+    Another page, of a site or of another port of this machine, could send requests here from a
+    player's browser, or come under a name of its own that leads to this address. A browser says
+    where a request comes from, in one header or the other; who sends none is no browser.
     """
-    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    if not is_loopback(_host(f"//{headers.get(b'host', '')}")):
+    headers: dict[bytes, list[str]] = defaultdict(list)
+    for name, value in scope["headers"]:
+        headers[name.lower()].append(value.decode("latin-1").lower())
+    host = "".join(headers[b"host"])
+    if not is_loopback(_host(f"//{host}")):
         return 403, "only by the address of this machine"
-    origin = headers.get(b"origin")
-    if origin is not None and not is_loopback(_host(origin)):
+    opened = scope["method"] == "GET" and headers[b"sec-fetch-mode"] == ["navigate"]
+    if any(origin != f"http://{host}" for origin in headers[b"origin"]) or not (
+        opened or set(headers[b"sec-fetch-site"]) <= {"same-origin", "none"}
+    ):
         return 403, "only from this page"
     if not _OPEN.fullmatch(scope["path"]) or ".." in scope["path"]:
         return 404, "no such path"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AZURE_HOSTS = ".openai.azure.com"
 AZURE_VERSION_VARIABLE = "OPENAI_API_VERSION"
+_MOST = 10_000_000
 _NAME = re.compile(r"[^\s=]+")
 _CONNECT = 10.0  # seconds to wait for a connection; an answer may take as long as --timeout says
 
@@ -97,6 +98,10 @@ class Endpoint:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"--{name.replace('_', '-')} {value}: must be above 0")
+        for name in ("concurrency", "max_tokens", "timeout"):
+            if getattr(self, name) > _MOST:
+                told = f"must be at most {_MOST:,}"
+                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: {told}")
         priced = self.prices is not None and self.model in self.prices.by_model
         if self.budget is not None and not priced:
             raise InputError(f"--budget needs --prices with a line for the model {self.model!r}")

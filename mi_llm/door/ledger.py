@@ -15,12 +15,14 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from mi_llm import files, jsonl
 from mi_llm.errors import InputError, Stopped
@@ -79,6 +81,11 @@ class Line:
         )
 
 
+_KINDS = {str: "a text", int: "a count", NoneType: "null"}
+_FIELDS = {name: get_args(kind) or (kind,) for name, kind in get_type_hints(Line).items()}
+MOST = 10**15  # of anything counted: beyond it a float is not exact
+
+
 def key_of(**shaping: Any) -> str:
     """The SHA-256 of all that shapes an answer, as 64 hex digits."""
     text = json.dumps(shaping, sort_keys=True, ensure_ascii=True)
@@ -106,6 +113,9 @@ class Ledger:
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            self.close()
+            raise InputError(f"{path}: is no plain file; a ledger keeps what was paid for")
 
     def __enter__(self) -> Ledger:
         return self
@@ -145,6 +155,8 @@ class Ledger:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(key))
         except (BlockingIOError, PermissionError):
             return False
+        except OSError as error:
+            raise self._stopped(error) from None
         self._claimed.add(key)
         return True
 
@@ -178,7 +190,8 @@ class Ledger:
             try:
                 self._write(data)
             except OSError as error:
-                os.ftruncate(self._file, self._end)
+                with suppress(OSError):  # then the next reader cuts it off
+                    os.ftruncate(self._file, self._end)
                 raise self._stopped(error) from None
             return new + list(self.refresh())
 
@@ -226,7 +239,10 @@ class Ledger:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _APPENDING)
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, _APPENDING)
+        except OSError as error:  # some network disks have no locks
+            raise self._stopped(error) from None
         try:
             yield
         finally:
@@ -275,10 +291,14 @@ def _money(cost: float, prices: Prices | None) -> str:
 
 def _read(path: Path, number: int, data: bytes) -> Line:
     value = jsonl.parsed_line(path, number, data)
-    try:
-        return Line(**value)
-    except TypeError:
-        raise InputError(f"{path}:{number}: not a line of a ledger of answers") from None
+    if not isinstance(value, dict) or value.keys() != _FIELDS.keys():
+        raise InputError(f"{path}:{number}: not a line of a ledger of answers")
+    for name, kinds in _FIELDS.items():
+        one = value[name]
+        if type(one) not in kinds or (isinstance(one, int) and not 0 <= one <= MOST):
+            expected = " or ".join(_KINDS[kind] for kind in kinds)
+            raise InputError(f"{path}:{number}: {name} of an answer is not {expected}")
+    return Line(**value)
 
 
 def _byte(key: str) -> int:

@@ -12,6 +12,7 @@ from mi_llm.door import structured
 from mi_llm.door.answer import completion, ending
 from mi_llm.door.endpoint import Endpoint, api_key, client
 from mi_llm.door.faults import Fault, fault_of, no_service, page_in
+from mi_llm.door.ledger import MOST
 from mi_llm.door.pacing import Pace, pause_after
 from mi_llm.door.reaching import look_at
 from mi_llm.errors import InputError, Stopped
@@ -209,6 +210,11 @@ class Sender:
             self._served = True
 
 
+def _count(told: Any) -> int | None:
+    """A count of tokens; None where the server told none, or one that no answer can have."""
+    return told if type(told) is int and 0 <= told <= MOST else None
+
+
 def _read(came: Any, endpoint: Endpoint) -> _Content | Fault:
     """Text, finish reason and tokens; a fault if it is no completion, whatever its status was."""
     if isinstance(came, str) and (page := page_in(came)) is not None:
@@ -216,7 +222,7 @@ def _read(came: Any, endpoint: Endpoint) -> _Content | Fault:
     try:
         text, reason = completion(came["choices"][0])
         usage = came.get("usage") or {}
-        tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     except (AttributeError, IndexError, KeyError, TypeError):
         return Fault("passing", 200, f"no completion came, but {str(came)[:80]!r}")
     if ending(reason) == "passing":

@@ -190,10 +190,29 @@ def test_nothing_else_is_answered(path):
         ({"origin": "http://127.0.0.1:7860"}, 200),
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://127.0.0.1:7861"}, 403),
+        ({"origin": "http://127.0.0.1"}, 403),
+        ({"origin": "https://127.0.0.1:7860"}, 403),
+        ({"origin": "http://localhost:7860"}, 403),
+        ({"origin": "http://127.0.0.1:7860.evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:7860@evil.example"}, 403),
+        ({"origin": ""}, 403),
+        ({"host": "LOCALHOST:7860", "origin": "http://localhost:7860"}, 200),
+        ({"host": "127.0.0.1:7860@evil.example"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 200),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "navigate"}, 403),
     ],
 )
 def test_another_site_cannot_send_requests_here_from_a_players_browser(headers, status):
     assert asked("/gradio_api/queue/join", method="POST", **headers)[0] == status
+
+
+def test_a_link_opens_the_page_but_nothing_else_of_another_site_reads_it():
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert asked("/", **link)[0] == 200
+    assert asked("/", **{**link, "sec-fetch-mode": "no-cors"})[0] == 403
+    assert asked("/gradio_api/queue/data", **{"sec-fetch-site": "same-site"})[0] == 403
 
 
 def test_the_page_starts_tells_where_it_is_and_ends_when_it_is_told(tmp_path):

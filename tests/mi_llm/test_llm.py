@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from mi_llm.door import sending
 from mi_llm.door.spending import Price, Prices
 from mi_llm.errors import Stopped
 from mi_llm.llm import Answer, Door, Endpoint, Request, SetAside, Tally, ask_all, plan
@@ -293,6 +294,16 @@ def test_usage_that_the_server_does_not_tell_is_unknown_not_zero(serve, ledger):
     assert answer == Answer("a", GOOD, Spoken(reply="好的"), None, None, False)
     assert lines(ledger)[0]["tokens_out"] is None
     assert tally.uncounted == 1
+
+
+@pytest.mark.parametrize("told", ["10", -1, 10**20, True, [1], 1.5])
+def test_a_count_of_tokens_that_is_none_is_unknown_and_the_ledger_stays_readable(told):
+    came = {
+        "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": told, "completion_tokens": 3},
+    }
+    read = sending._read(came, Endpoint("http://127.0.0.1/v1", "m"))
+    assert read == ("好", "stop", None, 3)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,48 @@ def test_a_line_that_is_none_of_a_ledger_is_named(path):
         held(path)
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"key": 5}, "key of an answer is not a text"),
+        ({"text": None}, "text of an answer is not a text"),
+        ({"id": ["a"]}, "id of an answer is not a text"),
+        ({"tokens_in": "10"}, "tokens_in of an answer is not a count or null"),
+        ({"tokens_out": -1}, "tokens_out of an answer is not a count or null"),
+        ({"tokens_out": 1.5}, "tokens_out of an answer is not a count or null"),
+        ({"at_most_in": True}, "at_most_in of an answer is not a count"),
+        ({"at_most_out": 10**400}, "at_most_out of an answer is not a count"),
+        ({"attempts": None}, "attempts of an answer is not a count"),
+        ({"problem": {"a": 1}}, "problem of an answer is not a text or null"),
+        ({"more": 1}, "not a line of a ledger of answers"),
+    ],
+)
+def test_a_line_with_a_value_of_another_type_is_named(path, changed, told):
+    with Ledger(path) as ledger:
+        ledger.append(line("a"))
+    with path.open("a") as stream:
+        stream.write(json.dumps(asdict(line("b")) | changed) + "\n")
+    for read in (held, summary):
+        with pytest.raises(InputError) as refused:
+            read(path)
+        assert str(refused.value) == f"{path}:2: {told}"
+
+
+@pytest.mark.parametrize("text", ["[]", "5", "null", '"a"', "[" * 5_000, f"[{'9' * 5_000}]"])
+def test_a_line_that_is_no_object_is_named(path, text):
+    path.parent.mkdir()
+    path.write_text(text + "\n")
+    with pytest.raises(InputError, match=r"ledger.jsonl:1: not "):
+        held(path)
+
+
 def test_what_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(InputError, match="is a directory"):
         Ledger(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/full"), Path("/dev/null")):
+        with pytest.raises(InputError, match=r"is no plain file; a ledger keeps what was paid for"):
+            Ledger(path)
 
 
 def test_each_sees_what_the_other_appends(path):

@@ -64,6 +64,20 @@ def test_more_of_the_body_that_is_no_object_is_refused(extra):
         asking_from("m", extra=extra)
 
 
+def test_parameters_that_hold_a_secret_are_not_repeated_where_they_are_refused():
+    for extra in ('{"api_key": "hunter2"', '{"headers": {"Authorization": "hunter2"}}'):
+        with pytest.raises(InputError) as refused:
+            asking_from("m", extra=extra)
+        assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("option", ["concurrency", "max_tokens", "timeout"])
+def test_a_number_beyond_all_use_is_refused_by_its_option(option):
+    huge: dict[str, Any] = {option: 10**400}
+    with pytest.raises(InputError, match=f"--{option.replace('_', '-')} 10*: must be at most"):
+        Endpoint(DEFAULT_BASE_URL, "m", **huge)
+
+
 @pytest.mark.parametrize("option", ["concurrency", "rpm", "max_tokens", "timeout"])
 def test_a_number_that_must_be_above_0_is_refused_by_its_option(option):
     zero: dict[str, Any] = {option: 0}
