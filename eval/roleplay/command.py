@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -99,6 +100,8 @@ def _serve(study: Study, output: Path, port: int, lang: Literal["zh", "en"]) -> 
         folder = Folder(output, settings=study.settings(), key=key)
         folder.sessions()  # so that a damaged one is told now
         held = folder.write_transcripts(study.profiles, study.source)
+        # Gradio makes its locks only where there is an event loop, and asyncio.run leaves none.
+        asyncio.set_event_loop(asyncio.new_event_loop())
         from eval.roleplay.page import Page
 
         desk = Desk(study, folder, _report)

@@ -116,9 +116,13 @@ class Page:
         """The act; where it is refused, the page as it is now, with the reason."""
 
         async def acted(*inputs: Any) -> AsyncIterator[Updates]:
-            where = inputs[-1] or self._start
+            *typed, told = inputs
+            where = self._where(told)
+            if not all(isinstance(one, str | None) for one in typed):
+                yield self._all(where, Notice("trouble"))
+                return
             try:
-                async for updates in act(*inputs[:-1], where):
+                async for updates in act(*typed, where):
                     yield updates
             except Refused as refused:
                 yield self._all(where, Notice(refused.word))
@@ -130,8 +134,6 @@ class Page:
 
     async def load(self, where: Where) -> AsyncIterator[Updates]:
         """Begin where the address says; follow a reply that is on its way."""
-        if where["lang"] not in LANGUAGES:
-            where = {**where, "lang": self._language}
         if where["player"]:
             try:
                 where = {**where, "player": player_of(where["player"])}
@@ -219,6 +221,15 @@ class Page:
     @property
     def _start(self) -> Where:
         return {"lang": self._language, "player": "", "session": "", "shown": 0}
+
+    def _where(self, told: Any) -> Where:
+        """Where a browser says that its page is; what is missing or no use there, as at first."""
+        start = self._start
+        if not isinstance(told, dict):
+            return start
+        kept = {name: told[name] for name in start if type(told.get(name)) is type(start[name])}
+        where: Where = {**start, **kept}
+        return where if where["lang"] in LANGUAGES else {**where, "lang": self._language}
 
     def _all(self, where: Where, notice: Notice | None = None) -> Updates:
         view = seen.seen(self._desk, where["lang"], where["player"], notice)

@@ -9,10 +9,12 @@ describes an interface.
 from __future__ import annotations
 
 import errno
+import json
+import logging
 import re
 import socket
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -40,6 +42,8 @@ _OPEN = re.compile(
     r"/|/(theme\.css|favicon\.ico)|/(assets|static)/[\w./-]+|"
     r"/gradio_api/(queue/(join|data)|heartbeat/\w+|cancel|reset|startup-events)"
 )
+_JOIN = "/gradio_api/queue/join"
+_LONGEST = 1 << 20  # bytes of a body; the longest turn has 8,000 characters
 _OUTSIDE = re.compile(
     r"<(?P<tag>link|meta|script)\b[^>]*?(?:https?://|/manifest\.json)[^>]*>(?:\s*</script>)?"
 )
@@ -49,6 +53,7 @@ _Message = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _App = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
+_Inputs = Mapping[int, list[tuple[str, ...] | None]]
 
 
 def bound(port: int) -> socket.socket:
@@ -77,8 +82,9 @@ def serve(page: gr.Blocks, listening: socket.socket) -> None:
     """Serve a page until the process is told to end."""
     import uvicorn
 
+    inputs = {number: list(map(_choices, act.inputs)) for number, act in page.fns.items()}
     config = uvicorn.Config(
-        guarded(_mounted(page)),
+        guarded(_mounted(page), inputs),
         log_level="error",
         access_log=False,
         lifespan="on",
@@ -87,8 +93,14 @@ def serve(page: gr.Blocks, listening: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def guarded(app: _App) -> _App:
-    """The app behind what the head of this file says."""
+def guarded(app: _App, inputs: _Inputs | None = None) -> _App:
+    """The app behind what the head of this file says.
+
+    Args:
+        app: What answers.
+        inputs: What each act of the page takes, by its number: for each value the choices that
+            there are, or None for any text; None: not looked at.
+    """
 
     async def guard(scope: _Scope, receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http":
@@ -99,13 +111,82 @@ def guarded(app: _App) -> _App:
         if refused:
             await _answer(send, *refused)
             return
+        if scope["path"] == _JOIN and inputs is not None:
+            body = await _whole(receive)
+            if not _can_be_done(body, inputs):
+                await _answer(send, 400, "not what this page sends")
+                return
+            receive = _again(body, receive)
         is_index = scope["path"] == "/"
         if is_index:  # or it might come compressed
             kept = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
             scope = {**scope, "headers": kept}
-        await app(scope, receive, _Index(send) if is_index else _headed(send))
+        answer = _Index(send) if is_index else _headed(send)
+        began = False
+
+        async def answering(message: _Message) -> None:
+            nonlocal began
+            if message["type"] == "http.response.start" and message["status"] >= 500:
+                raise _FailedError  # its body would tell the program's inside
+            began = True
+            await answer(message)
+
+        try:
+            await app(scope, receive, answering)
+        except Exception as error:  # of Gradio or below: whatever a browser sent
+            told = " ".join(str(error).split()) or type(error).__name__
+            logging.getLogger("uvicorn.error").error("%s: %s", scope["path"], told)
+            if began:
+                await answer({"type": "http.response.body", "body": b""})
+            else:
+                await _answer(send, 400, "not what this page sends")
 
     return guard
+
+
+class _FailedError(Exception):
+    """An app says itself that it failed."""
+
+
+async def _whole(receive: _Receive) -> bytes:
+    """A request's body; what is beyond all that the page sends is left out."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body = (body + message.get("body", b""))[: _LONGEST + 1]
+        more = message.get("more_body", False)
+    return body
+
+
+def _again(body: bytes, receive: _Receive) -> _Receive:
+    """A body that was read, once more, then what comes after it."""
+    parts: list[_Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> _Message:
+        return parts.pop() if parts else await receive()
+
+    return received
+
+
+def _can_be_done(body: bytes, inputs: _Inputs) -> bool:
+    """Whether a body asks for an act of the page, with values that it takes."""
+    try:
+        told = json.loads(body) if len(body) <= _LONGEST else None
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(told, dict) or not isinstance(told.get("data"), list):
+        return False
+    number, values = told.get("fn_index"), told["data"]
+    if type(number) is not int or number not in inputs or len(inputs[number]) != len(values):
+        return False
+    pairs = zip(inputs[number], values, strict=True)
+    return all(choices is None or value in (None, *choices) for choices, value in pairs)
+
+
+def _choices(part: Any) -> tuple[str, ...] | None:
+    """The values that a part of the page can have; None if it takes whatever is typed."""
+    found = getattr(part, "choices", None)
+    return None if found is None else tuple(value for _, value in found)
 
 
 def without_outside(html: str) -> str:

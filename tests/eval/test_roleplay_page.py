@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 import socket
 import subprocess
@@ -215,6 +216,47 @@ def test_a_link_opens_the_page_but_nothing_else_of_another_site_reads_it():
     assert asked("/gradio_api/queue/data", **{"sec-fetch-site": "same-site"})[0] == 403
 
 
+# What a browser may send for each act, and what of the answer must then be there.
+WHERE = {"lang": "zh", "player": "", "session": "", "shown": 0}
+WRONG_TYPES = [
+    ("load", [WHERE], '"lang":"zh"'),
+    ("load", [5], '"lang":"zh"'),
+    ("load", [{"lang": 5, "player": [], "session": {}, "shown": "x"}], '"lang":"zh"'),
+    ("sign_in", ["li", WHERE], '"player":"li"'),
+    ("sign_in", [{"a": 1}, None], "代号只能用"),
+]
+NOT_THE_PAGES = [
+    b"", b"{", b"[1]", b"\xff", b"[" * 5_000, b'{"data": []}', b'{"data": 5, "fn_index": 0}',
+    b'{"data": [5], "fn_index": 999999}', b'{"data": [5], "fn_index": "0"}',
+    b'{"data": [5], "fn_index": ' + b"9" * 5_000 + b"}", b'{"data": [], "fn_index": 0}',
+    b'{"data": ["nonsense", "", "", null], "fn_index": 22}', b" " * (1 << 21),
+]  # fmt: skip
+
+
+def page_acts(html):
+    """The numbers of the page's acts, as its index page tells a browser."""
+    start = html.index("window.gradio_config = ") + len("window.gradio_config = ")
+    config, _ = json.JSONDecoder().raw_decode(html[start:])
+    backed = [one["id"] for one in config["dependencies"] if one["backend_fn"]]
+    return {"load": backed[0], "sign_in": backed[1]}
+
+
+def act_done(url, number, data):
+    """What the page answers to an act, as the stream of its events."""
+    name = "".join(random.choices("abcdefgh", k=10))
+    body = {"data": data, "fn_index": number, "session_hash": name}
+    httpx2.get(f"{url}gradio_api/startup-events")
+    joined = httpx2.post(f"{url}gradio_api/queue/join", json=body)
+    assert joined.status_code == 200, joined.text
+    text = ""
+    with httpx2.stream("GET", f"{url}gradio_api/queue/data?session_hash={name}") as events:
+        for line in events.iter_lines():
+            text += line
+            if "process_completed" in line:
+                break
+    return text
+
+
 def test_the_page_starts_tells_where_it_is_and_ends_when_it_is_told(tmp_path):
     pytest.importorskip("gradio")
     with LLMServer(lambda _: "好", model="glm4_lora_r16") as server:
@@ -222,6 +264,12 @@ def test_the_page_starts_tells_where_it_is_and_ends_when_it_is_told(tmp_path):
         options += ["--models", f"glm4_lora_r16={server.base_url}"]
         with PageServer(tmp_path / "study", *options) as page:
             html = httpx2.get(page.url).text
+            acts = page_acts(html)
+            for name, data, shown in WRONG_TYPES:
+                assert shown in act_done(page.url, acts[name], data), (name, data)
+            for body in NOT_THE_PAGES:
+                answer = httpx2.post(f"{page.url}gradio_api/queue/join", content=body)
+                assert (answer.status_code, answer.text) == (400, "not what this page sends")
             assert httpx2.get(page.url + "config").status_code == 404
             page.interrupt()
     assert "2 profiles x 1 models x 1 = 2 sessions, 0 finished" in page.log
