@@ -5,19 +5,23 @@ docs/statistics.md. A dialogue has 3 to 15 rounds, all numbers equally likely. A
 (a draw for its dialogue + a draw of its own) / sqrt(2); both draws have one distribution of mean 0
 and deviation 1, so rounds of a dialogue correlate by 0.5 and the mean is 0. For the share of an
 event p, rounds have it with a chance that is drawn for their dialogue, beta(2p, 2 - 2p): they
-correlate by 1/3.
+correlate by 1/3. A rating from 1 to 5 is 1 and four such events of 90%, its mean 4.6. For the ratio
+of reflections to questions a round has either with a chance that is drawn for its dialogue, beta(2,
+2) and beta(2, 4): the ratio of their sums is 1.5, and they do not depend on each other. On scales
+with ends, `here` and `as if without ends` are the same interval with and without regard to them.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from mi_llm.statistics import LEVEL, interval_halves
+from mi_llm.statistics import AMOUNT, ANY, LEVEL, RATING, SHARE, Scale, interval_halves
 
 Numbers = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Numbers]
@@ -25,7 +29,24 @@ Draw = Callable[[np.random.Generator, tuple[int, ...]], Numbers]
 SHORTEST, LONGEST = 3, 15  # rounds
 RESAMPLES = 999
 BLOCK = 250  # replications that share their resamples
-METHODS = ("studentised", "t over dialogues", "percentile", "t over rounds")
+METHODS = ("here", "as if without ends", "t over dialogues", "percentile", "t over rounds")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What rounds' values are like.
+
+    Attributes:
+        values: Draws them.
+        scale: What they can be.
+        mean: Their true mean; by a whole of which each round is 1, or `whole`.
+        whole: Draws what a round adds to the whole, for a ratio of sums.
+    """
+
+    values: Draw
+    scale: Scale = ANY
+    mean: float = 0.0
+    whole: Draw | None = None
 
 
 def sums_of(shape: Draw) -> Draw:
@@ -40,55 +61,69 @@ def lognormal(sigma: float) -> Draw:
     return lambda draw, size: (draw.lognormal(0, sigma, size) - mean) / deviation
 
 
-def event(share: float) -> Draw:
-    """1 where a round has the event, otherwise 0, less the share."""
+def event(one: float, two: float) -> Draw:
+    """1 where a round has the event, with a chance that its dialogue draws from beta."""
 
     def made(draw: np.random.Generator, size: tuple[int, ...]) -> Numbers:
-        chances = draw.beta(2 * share, 2 - 2 * share, (*size[:-1], 1))
-        return (draw.random(size) < chances) - share
+        chances = draw.beta(one, two, (*size[:-1], 1))
+        return (draw.random(size) < chances).astype(float)
 
     return made
 
 
-SHAPES: dict[str, Draw] = {
-    "normal": sums_of(lambda draw, size: draw.normal(0, 1, size)),
-    "lognormal, skewness 1.8": sums_of(lognormal(0.5)),
-    "gamma, skewness 2": sums_of(lambda draw, size: draw.gamma(1, 1, size) - 1),
-    "lognormal, skewness 6.2": sums_of(lognormal(1.0)),
-    "event in 10% of rounds": event(0.1),
-    "event in 2% of rounds": event(0.02),
+def rating(draw: np.random.Generator, size: tuple[int, ...]) -> Numbers:
+    """A rating from 1 to 5, mostly high."""
+    chances = draw.beta(1.8, 0.2, (*size[:-1], 1))
+    return draw.binomial(4, np.broadcast_to(chances, size)).astype(np.float64) + 1.0
+
+
+SHAPES: dict[str, Shape] = {
+    "normal": Shape(sums_of(lambda draw, size: draw.normal(0, 1, size))),
+    "lognormal, skewness 1.8": Shape(sums_of(lognormal(0.5))),
+    "gamma, skewness 2": Shape(sums_of(lambda draw, size: draw.gamma(1, 1, size) - 1)),
+    "lognormal, skewness 6.2": Shape(sums_of(lognormal(1.0))),
+    "event in half of rounds": Shape(event(1, 1), SHARE, 0.5),
+    "event in 10% of rounds": Shape(event(0.2, 1.8), SHARE, 0.1),
+    "event in 2% of rounds": Shape(event(0.04, 1.96), SHARE, 0.02),
+    "rating, mean 4.6 of 5": Shape(rating, RATING, 4.6),
+    "reflections to questions": Shape(event(2, 2), AMOUNT, 1.5, event(2, 4)),
 }
 
 
 def coverage(shape: str, dialogues: int, *, replications: int, seed: int) -> dict[str, float]:
-    """Share of replications, in percent, in which each method's interval holds the mean, 0."""
+    """Share of replications, in percent, in which each method's interval holds the mean."""
     held = dict.fromkeys(METHODS, 0)
+    of = SHAPES[shape]
     for number in range(0, replications, BLOCK):
         draw = np.random.default_rng([seed, dialogues, number])
-        values, present = rounds(SHAPES[shape], dialogues, draw)
-        for method, (low, high) in intervals(values, present, seed=number):
-            held[method] += int(((low <= 0) & (high >= 0)).sum())
+        values, whole = rounds(of, dialogues, draw)
+        # Few dialogues may have no question at all: no ratio, and no interval that holds it.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for method, (low, high) in intervals(values, whole, of.scale, seed=number):
+                held[method] += int(((low <= of.mean) & (high >= of.mean)).sum())
     return {method: 100 * count / replications for method, count in held.items()}
 
 
-def rounds(
-    shape: Draw, dialogues: int, draw: np.random.Generator
-) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Values of a block (dialogues x replications x rounds) and which of them exist."""
+def rounds(shape: Shape, dialogues: int, draw: np.random.Generator) -> tuple[Numbers, Numbers]:
+    """Values of a block (dialogues x replications x rounds), and what each adds to the whole."""
     numbers = draw.integers(SHORTEST, LONGEST + 1, (dialogues, BLOCK, 1))
     present = np.arange(LONGEST) < numbers
-    return np.where(present, shape(draw, (dialogues, BLOCK, LONGEST)), 0), present
+    size = (dialogues, BLOCK, LONGEST)
+    values = np.where(present, shape.values(draw, size), 0)
+    whole = shape.whole(draw, size) if shape.whole else np.ones(size)
+    return values, np.where(present, whole, 0)
 
 
 def intervals(
-    values: Numbers, present: NDArray[np.bool_], *, seed: int
+    values: Numbers, whole: Numbers, scale: Scale, *, seed: int
 ) -> Iterator[tuple[str, tuple[Numbers, Numbers]]]:
     """The ends of each method's interval, for each replication of a block."""
-    sizes, sums = present.sum(2).astype(float), values.sum(2)
+    sizes, sums = whole.sum(2), values.sum(2)
     dialogues, count = len(sizes), sizes.sum(0)
     mean = sums.sum(0) / count
     halves = interval_halves(sizes, sums, seed=seed, resamples=RESAMPLES)
-    yield "studentised", (mean - halves, mean + halves)
+    yield "here", scale.ends(mean, halves)
+    yield "as if without ends", (mean - halves, mean + halves)
     residuals = sums - mean * sizes
     error = np.sqrt(dialogues / (dialogues - 1) * (residuals**2).sum(0)) / count
     upper = (1 + LEVEL) / 2
@@ -97,11 +132,12 @@ def intervals(
     drawn = np.random.default_rng(seed).multinomial(
         dialogues, np.full(dialogues, 1 / dialogues), RESAMPLES
     )
-    low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [1 - upper, upper], axis=0)
+    again = np.nan_to_num((drawn @ sums) / (drawn @ sizes))  # a resample may have no whole
+    low, high = np.quantile(again, [1 - upper, upper], axis=0)
     yield "percentile", (low, high)
-    variance = ((values**2).sum((0, 2)) - count * mean**2) / (count - 1)
-    # Equal values have a variance of 0, or of less by rounding.
-    half = stats.t.ppf(upper, count - 1) * np.sqrt(np.maximum(variance, 0) / count)
+    # Each round's error of the ratio, as if rounds were independent.
+    apart = ((values - mean[:, None] * whole) ** 2).sum((0, 2))
+    half = stats.t.ppf(upper, count - 1) * np.sqrt(apart) / count
     yield "t over rounds", (mean - half, mean + half)
 
 
@@ -116,7 +152,7 @@ def main() -> None:
     print("| values | dialogues |", " | ".join(METHODS), "|")
     print("|---|---:|" + "---:|" * len(METHODS))
     for shape in SHAPES:
-        for dialogues in (5, 10, 20, 40):
+        for dialogues in (3, 5, 10, 20, 40):
             made = coverage(shape, dialogues, replications=words.replications, seed=words.seed)
             print(f"| {shape} | {dialogues} |", " | ".join(f"{v:.1f}" for v in made.values()), "|")
 

@@ -20,7 +20,7 @@ from eval.slope import Slope, slope_per_round
 from mi_llm.alpaca import AlpacaRow, dialogue_ids
 from mi_llm.dialogue import Dialogue
 from mi_llm.errors import InputError
-from mi_llm.statistics import Estimate, clustered_mean, few_dialogues
+from mi_llm.statistics import PERCENT, Estimate, clustered_mean, few_dialogues
 
 NO_TOPIC = "(none)"
 # Later rounds, which fewer dialogues reach, are one group.
@@ -181,7 +181,10 @@ class _Look:
             dialogues=len(set(clusters)),
             scores={
                 measure: clustered_mean(
-                    [getattr(self.scores[at], measure) for at in chosen], clusters, seed=self.seed
+                    [getattr(self.scores[at], measure) for at in chosen],
+                    clusters,
+                    scale=PERCENT,
+                    seed=self.seed,
                 )
                 for measure in MEASURES
             },

@@ -36,5 +36,5 @@ def _groups(title: str, groups: Sequence[Group]) -> Iterator[str]:
 
 def _estimate(one: Estimate, *, sign: str = "") -> str:
     if one.low is None:
-        return f"{one.mean:{sign}.2f} (no interval)"
+        return f"{one.mean:{sign}.2f} (too few)"
     return f"{one.mean:{sign}.2f} ({one.low:{sign}.2f} to {one.high:{sign}.2f})"

@@ -14,7 +14,7 @@ from mi_llm.errors import InputError
 from mi_llm.publishing import require_whole
 from mi_llm.significance import Comparison, compare
 from mi_llm.stamp import stamp_path
-from mi_llm.statistics import LEVEL, RESAMPLES
+from mi_llm.statistics import LEVEL, PERCENT, RESAMPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,10 @@ def comparisons(scored: Sequence[Scored], *, seed: int) -> list[Family]:
             measure,
             tuple(
                 compare(
-                    {one.name: one.per_row[measure] for one in scored}, first.dialogues, seed=seed
+                    {one.name: one.per_row[measure] for one in scored},
+                    first.dialogues,
+                    scale=PERCENT,
+                    seed=seed,
                 )
             ),
         )

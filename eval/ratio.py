@@ -8,18 +8,21 @@ from math import fsum, sqrt
 import numpy as np
 
 from mi_llm.statistics import (
-    NO_SPREAD,
-    ONE_CLUSTER,
-    STUDENTISED,
-    T_BASED,
+    TOO_FEW,
     Estimate,
+    Scale,
+    interval,
     interval_halves,
-    is_studentised,
 )
 
 
 def ratio_of_sums(
-    above: Sequence[float], below: Sequence[float], clusters: Sequence[Hashable], *, seed: int
+    above: Sequence[float],
+    below: Sequence[float],
+    clusters: Sequence[Hashable],
+    *,
+    scale: Scale,
+    seed: int,
 ) -> Estimate | None:
     """The sum of `above` by the sum of `below`, with the interval of `mi_llm.statistics`.
 
@@ -29,6 +32,7 @@ def ratio_of_sums(
         above: N finite numbers.
         below: N finite numbers, none negative.
         clusters: The cluster (dialogue) of each, same order.
+        scale: What the ratio can be.
         seed: Of the resampling.
 
     Returns:
@@ -47,15 +51,14 @@ def ratio_of_sums(
         return None
     ratio = fsum(one for one, _ in pairs) / fsum(other for _, other in pairs)
     if len(pairs) < 2:
-        return Estimate(ratio, None, None, ONE_CLUSTER)
+        return Estimate(ratio, None, None, TOO_FEW)
     sums, sizes = (np.array(column)[:, None] for column in zip(*pairs, strict=True))
     half = float(interval_halves(sizes, sums, seed=seed)[0])
-    method = STUDENTISED if is_studentised(len(pairs)) else T_BASED
-    return Estimate(ratio, ratio - half, ratio + half, method if half else NO_SPREAD)
+    return interval(ratio, half, len(pairs), scale)
 
 
 def pooled_ratio(
-    parts: Sequence[tuple[float, float]], *, seed: int
+    parts: Sequence[tuple[float, float]], *, scale: Scale, seed: int
 ) -> tuple[Estimate | None, float | None]:
     """The ratio of sums over sessions, its interval (see `mi_llm.statistics`) and standard error.
 
@@ -64,6 +67,7 @@ def pooled_ratio(
 
     Args:
         parts: What each session adds above and below.
+        scale: What the ratio can be.
         seed: Of the resampling.
 
     Returns:
@@ -75,14 +79,11 @@ def pooled_ratio(
         return None, None
     ratio, count = fsum(above for above, _ in parts) / whole, len(parts)
     if count < 2:
-        return Estimate(ratio, None, None, ONE_CLUSTER), None
+        return Estimate(ratio, None, None, TOO_FEW), None
     above, below = (np.array(column, dtype=np.float64) for column in zip(*parts, strict=True))
     # A resample may hold only sessions whose whole is 0; its ratio is beyond any quantile.
     with np.errstate(divide="ignore", invalid="ignore"):
         half = float(interval_halves(below[:, None], above[:, None], seed=seed)[0])
-    if half == 0:
-        return Estimate(ratio, ratio, ratio, NO_SPREAD), 0.0
     residuals = above - ratio * below
-    error = sqrt(count / (count - 1) * float((residuals**2).sum())) / whole
-    method = STUDENTISED if is_studentised(count) else T_BASED
-    return Estimate(ratio, ratio - half, ratio + half, method), error
+    error = sqrt(count / (count - 1) * float((residuals**2).sum())) / whole if half else 0.0
+    return interval(ratio, half, count, scale), error

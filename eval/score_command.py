@@ -111,7 +111,7 @@ def compare(
         for pair in family.pairs:
             one = pair.by_dialogue
             low, high = one.difference.low, one.difference.high
-            interval = "no interval" if low is None else f"{low:+.2f} to {high:+.2f}"
+            interval = "too few" if low is None else f"{low:+.2f} to {high:+.2f}"
             print(
                 f"{family.measure:7} {pair.first} - {pair.second}: {one.difference.mean:+.2f} "
                 f"({interval}), p {one.p:.4f}, Holm {pair.holm:.4f}"
@@ -130,7 +130,7 @@ def _told(output: Path, scores: Scores) -> Sequence[str]:
         lines.append(_thoughts(scores))
     for one in scores.summary:
         mean, low, high = one.estimate.mean, one.estimate.low, one.estimate.high
-        interval = "no interval" if low is None else f"{low:.2f}-{high:.2f}"
+        interval = "too few" if low is None else f"{low:.2f}-{high:.2f}"
         lines.append(f"{mean:6.2f}  {interval:13}  {one.signature}")
     if scores.corpus_bleu:
         bleu = scores.corpus_bleu

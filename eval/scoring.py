@@ -12,7 +12,7 @@ from eval.similarity import MEASURES, Similarity, signature, similarities, simil
 from mi_llm import jsonl
 from mi_llm.alpaca import AlpacaRow, dialogue_ids
 from mi_llm.door.thoughts import holds_thought
-from mi_llm.statistics import LEVEL, RESAMPLES, Estimate, clustered_means, few_dialogues
+from mi_llm.statistics import LEVEL, PERCENT, RESAMPLES, Estimate, clustered_means, few_dialogues
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _summary(
 ) -> Iterator[Score]:
     for strip, rows in ((False, plain), (True, stripped)):
         columns = [[getattr(row, measure) for row in rows] for measure in MEASURES]
-        estimates = clustered_means(columns, dialogues, seed=seed)
+        estimates = clustered_means(columns, dialogues, scales=[PERCENT] * 4, seed=seed)
         for measure, estimate in zip(MEASURES, estimates, strict=True):
             yield Score(measure, strip, signature(measure, strip=strip), estimate)
 

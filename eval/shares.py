@@ -11,11 +11,11 @@ from eval.answers import Faults, answer_faults
 from eval.predictions import Prediction
 from eval.ratio import ratio_of_sums
 from mi_llm.alpaca import AlpacaRow, dialogue_ids
-from mi_llm.statistics import Estimate, clustered_mean, few_dialogues
+from mi_llm.statistics import AMOUNT, SHARE, Estimate, clustered_mean, few_dialogues
 
-# Dialogues. In docs/statistics.md's simulation an event in 10% of rounds is in 6 of 20 dialogues on
-# average, where its interval covers 93.5%, and in 3 of 10, where it covers 89.3%.
-ENOUGH = 7
+# Dialogues. In docs/statistics.md's simulation an event in 10% of rounds is in 3 of 10 dialogues on
+# average, where its interval covers 96.5%, and in 1 or 2 of 5, where it covers 84.7%.
+ENOUGH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Share:
         name: What, a field of `eval.answers.Faults` or `token_limit`.
         count: Answers that have it.
         rounds: Of how many.
-        estimate: The share and its interval, whose ends may lie outside [0, 1].
+        estimate: The share and its interval.
         references: The share among the counselors' own turns; None where that means nothing.
         warning: Why the interval is not to be relied on; None if it is.
     """
@@ -91,7 +91,7 @@ def share(
     seed: int,
 ) -> Share:
     """The share of rounds that have something, marked where its interval is rough."""
-    estimate = clustered_mean([float(one) for one in has], clusters, seed=seed)
+    estimate = clustered_mean([float(one) for one in has], clusters, scale=SHARE, seed=seed)
     warning = _rough(has, clusters)
     return Share(name, sum(has), len(has), estimate, references, warning)
 
@@ -124,5 +124,5 @@ def mean_lengths(
     return Lengths(
         answers=float(np.mean(said)),
         references=float(np.mean(wanted)),
-        ratio=ratio_of_sums(said, wanted, dialogues, seed=seed),
+        ratio=ratio_of_sums(said, wanted, dialogues, scale=AMOUNT, seed=seed),
     )

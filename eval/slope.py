@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.ratio import ratio_of_sums
-from mi_llm.statistics import Estimate
+from mi_llm.statistics import ANY, Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +65,4 @@ def _slope(
     for places in map(list, centred):
         x[places] -= x[places].mean()
         y[places] -= y[places].mean()
-    return ratio_of_sums((x * y).tolist(), (x * x).tolist(), dialogues, seed=seed)
+    return ratio_of_sums((x * y).tolist(), (x * x).tolist(), dialogues, scale=ANY, seed=seed)

@@ -26,8 +26,8 @@ class Icc:
     """An intraclass correlation.
 
     Attributes:
-        value: At most 1; None if undefined.
-        low: Lower end of the 95% interval; None if there is none.
+        value: In [-1, 1]; None if undefined.
+        low: Lower end of the 95% interval, at least -1; None if there is none.
         high: Upper end, likewise.
         sessions: How many sessions it is over.
         reason: Why value or interval are missing; empty if neither is.
@@ -45,7 +45,8 @@ def intraclass(ratings: Sequence[Sequence[float]]) -> Icc:
 
     Two-way random effects, absolute agreement, single rater: a rater who is always one point higher
     lowers it. Shrout and Fleiss 1979, Psychological Bulletin 86:420-428; interval ICC(A,1) of
-    McGraw and Wong 1996, Psychological Methods 1:30-46, Table 7 with the errata in 1:390.
+    McGraw and Wong 1996, Psychological Methods 1:30-46, Table 7 with the errata in 1:390. With few
+    sessions both formulas reach below -1, where no correlation is: they are told as -1 then.
 
     Args:
         ratings: For each session the scores of the same two or more raters, in the same order.
@@ -65,8 +66,8 @@ def intraclass(ratings: Sequence[Sequence[float]]) -> Icc:
         return Icc(1.0, None, None, count, EXACT)
     ends = _interval(value, rows, columns, error, count, raters)
     if not ends[0] <= value <= ends[1]:
-        return Icc(value, None, None, count, TOO_LITTLE)
-    return Icc(value, *ends, count)
+        return Icc(max(value, -1.0), None, None, count, TOO_LITTLE)
+    return Icc(max(value, -1.0), max(ends[0], -1.0), max(ends[1], -1.0), count)
 
 
 def _table(ratings: Sequence[Sequence[float]]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

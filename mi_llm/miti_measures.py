@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mi_llm.miti import MI_ADHERENT, MI_NON_ADHERENT, QUESTIONS, REFLECTIONS, Code
+from mi_llm.statistics import AMOUNT, RATING, SHARE, Scale
 
 GLOBALS = ("cultivate", "soften", "empathy", "partnership")
 GLOBAL_SUMMARIES = ("technical", "relational")
@@ -31,6 +32,14 @@ RATIOS: dict[str, tuple[frozenset[Code], frozenset[Code]]] = {
 RATES = tuple(f"{name}_per_10_volleys" for name in COUNTS)
 
 MEASURES = (*GLOBALS, *COUNTS, *GLOBAL_SUMMARIES, *RATIOS, *RATES)
+
+# What each can be.
+SCALES: dict[str, Scale] = {
+    **dict.fromkeys(MEASURES, AMOUNT),
+    **dict.fromkeys((*GLOBALS, *GLOBAL_SUMMARIES), RATING),
+    "complex_reflection_share": SHARE,
+    "paper_mi_adherent_ratio": SHARE,
+}
 
 # Only for these does pooling say something else than the mean.
 POOLED = (*RATIOS, *RATES)

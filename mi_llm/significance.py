@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_llm.errors import InputError
-from mi_llm.statistics import RESAMPLES, Estimate, cluster_sums, clustered_mean, few_dialogues
+from mi_llm.statistics import (
+    RESAMPLES,
+    Estimate,
+    Scale,
+    cluster_sums,
+    clustered_mean,
+    few_dialogues,
+)
 
 DIALOGUES = "dialogues"
 ROUNDS = "rounds, as if independent"
@@ -63,13 +70,18 @@ class Comparison:
 
 
 def compare(
-    models: Mapping[str, Sequence[float]], clusters: Sequence[Hashable], *, seed: int
+    models: Mapping[str, Sequence[float]],
+    clusters: Sequence[Hashable],
+    *,
+    scale: Scale,
+    seed: int,
 ) -> list[Comparison]:
     """Every pair of models on one measure; the pairs are the family.
 
     Args:
         models: Model's name -> its N values, one per row, rows in the same order for all.
         clusters: The dialogue of each row.
+        scale: What a value can be.
         seed: Of resampling and of sampled signs.
 
     Raises:
@@ -80,7 +92,7 @@ def compare(
     pairs = list(combinations(models, 2))
     rounds = range(len(clusters))
     by_dialogue, by_round = (
-        [_test(models, pair, units, over, seed) for pair in pairs]
+        [_test(models, pair, units, over, scale, seed) for pair in pairs]
         for units, over in ((clusters, DIALOGUES), (rounds, ROUNDS))
     )
     adjusted, adjusted_by_round = (
@@ -105,6 +117,7 @@ def _test(
     pair: tuple[str, str],
     units: Sequence[Hashable],
     over: str,
+    scale: Scale,
     seed: int,
 ) -> Randomisation:
     one, two = (models[name] for name in pair)
@@ -113,7 +126,7 @@ def _test(
             f"{pair[0]} has {len(one)} rows and {pair[1]} {len(two)}, of {len(units)}; "
             "compare models on the same rows"
         )
-    return randomisation(one, two, units, over=over, seed=seed)
+    return randomisation(one, two, units, over=over, scale=scale, seed=seed)
 
 
 def randomisation(
@@ -122,6 +135,7 @@ def randomisation(
     units: Sequence[Hashable],
     *,
     over: str = DIALOGUES,
+    scale: Scale,
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Randomisation:
@@ -140,6 +154,7 @@ def randomisation(
         second: N values of the other, of the same rows in the same order.
         units: The unit (dialogue) of each row.
         over: What the units are.
+        scale: What a value can be.
         seed: Of the signs and of the interval's resampling.
         resamples: How many of either.
 
@@ -147,7 +162,9 @@ def randomisation(
         InputError: If there are no values, or one is not finite.
     """
     differences = [one - two for one, two in zip(first, second, strict=True)]
-    difference = clustered_mean(differences, units, seed=seed, resamples=resamples)
+    difference = clustered_mean(
+        differences, units, scale=scale.of_differences, seed=seed, resamples=resamples
+    )
     _, sums = cluster_sums(differences, units)
     exact = 2 ** (len(sums) - 1) <= resamples
     p = _exact_p(sums) if exact else _sampled_p(sums, seed, resamples)

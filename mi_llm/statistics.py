@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import ceil, fsum, isfinite
+from math import ceil, fsum, inf, isfinite
 from statistics import NormalDist
 
 import numpy as np
@@ -19,11 +19,12 @@ from mi_llm.errors import InputError
 RESAMPLES = 10_000
 LEVEL = 0.95
 FEW = 20  # dialogues below which a reader is warned
+LEAST = 3  # below, no interval: Student's multiple with 2 is 12.7, which spans any scale
 
 STUDENTISED = "studentised bootstrap"
 T_BASED = "t"
 NO_SPREAD = "none: every cluster has the same mean"
-ONE_CLUSTER = "none: one cluster"
+TOO_FEW = "none: fewer than 3 clusters"
 
 # With 4 clusters a resample holds one cluster alone with chance 4^-3 = 1.6%, and with 3 with chance
 # 11%; such a resample has no standard error, and quantiles beside it are far too wide.
@@ -34,9 +35,62 @@ _MOST = 200
 # Where one cluster carries the spread, resamples without it have next to none, and their |t| has no
 # bound. docs/statistics.md has the widths and the coverage that this limit gives.
 _LIMIT = 2  # times Student's
+_FARTHEST = 700.0  # e to it is the largest number, nearly
 _BLOCK = 1_000_000  # counts held at a time
 
 Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What values can be, and so what their mean can be: from `low` to `high`, either maybe none.
+
+    An interval is made where the scale has no ends: of the logit of the mean's place between them,
+    or of the log of its distance from the only one. So none of it lies outside.
+    """
+
+    low: float = -inf
+    high: float = inf
+
+    @property
+    def of_differences(self) -> Scale:
+        """What one value less another can be."""
+        return Scale(self.low - self.high, self.high - self.low)
+
+    def interval(self, mean: float, half: float) -> tuple[float, float]:
+        """`ends` of one mean."""
+        low, high = self.ends(np.asarray(mean), np.asarray(half))
+        return float(low), float(high)
+
+    def ends(self, mean: Numbers, half: Numbers) -> tuple[Numbers, Numbers]:
+        """Mean and half width of an interval on the line, as an interval of the scale.
+
+        Raises:
+            ValueError: If a mean is not on the scale.
+        """
+        if not isfinite(self.low):
+            return mean - half, mean + half
+        above, below = mean - self.low, self.high - mean
+        if np.any(above < 0) or np.any(below < 0):
+            raise ValueError(f"{mean} is not on the scale from {self.low} to {self.high}")
+        # Where all values stand at an end there is no spread: 0 by 0 is 0.
+        if not isfinite(self.high):
+            factor = np.exp(np.minimum(half / np.where(above > 0, above, 1), _FARTHEST))
+            return self.low + above / factor, self.low + above * factor
+        width = self.high - self.low
+        product = above * below
+        factor = np.exp(np.minimum(half * width / np.where(product > 0, product, 1), _FARTHEST))
+        with np.errstate(invalid="ignore"):
+            low = self.low + width * above / (above + below * factor)
+            high = self.high - width * below / (below + above * factor)
+        return low, high
+
+
+ANY = Scale()
+AMOUNT = Scale(0)  # a count, a length, a ratio of counts
+SHARE = Scale(0, 1)
+PERCENT = Scale(0, 100)
+RATING = Scale(1, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +99,10 @@ class Estimate:
 
     Attributes:
         mean: Arithmetic mean over all values, in their unit.
-        low: Lower end of the 95% interval; None if there is but one cluster. It may lie outside
-            what a value can be, such as a share below 0.
+        low: Lower end of the 95% interval; None if there are too few clusters for one.
         high: Upper end, likewise.
         method: How the interval was made: `STUDENTISED`, `T_BASED`, `NO_SPREAD` (its ends are the
-            mean, and say nothing about other dialogues) or `ONE_CLUSTER`.
+            mean, and say nothing about other dialogues) or `TOO_FEW`.
     """
 
     mean: float
@@ -62,6 +115,7 @@ def clustered_mean(
     values: Sequence[float],
     clusters: Sequence[Hashable],
     *,
+    scale: Scale,
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Estimate:
@@ -72,8 +126,10 @@ def clustered_mean(
     95% quantile of |t| over resamples of as many clusters with replacement, the symmetric
     studentised bootstrap: in simulation it covers at 10, 20 and 40 dialogues, where percentiles are
     too narrow, at 40 too if values are skewed. It is at most twice Student's, which costs no
-    coverage there: a cluster unlike all others would make it arbitrarily large. With fewer clusters
-    or more it is Student's, with clusters - 1 degrees of freedom.
+    coverage there: a cluster unlike all others would make it arbitrarily large. With 3 or 4
+    clusters, or more than 200, it is Student's, with clusters - 1 degrees of freedom; with fewer
+    there is no interval. On a scale with ends it is the interval of the mean's log or logit, whose
+    standard error follows from the mean's by the delta method.
 
     Sources: ratio and its linearised variance, Cochran 1977, Sampling Techniques, ch. 6; the
     studentised bootstrap, Davison and Hinkley 1997, Bootstrap Methods and their Application, ch. 5;
@@ -84,19 +140,22 @@ def clustered_mean(
     Args:
         values: N finite numbers.
         clusters: The cluster (dialogue) that each value belongs to, same order.
+        scale: What a value can be.
         seed: Of the resampling.
         resamples: How many.
 
     Raises:
         InputError: If there are no values, whose mean is undefined, or one is not finite.
     """
-    return clustered_means([values], clusters, seed=seed, resamples=resamples)[0]
+    columns, scales = [values], [scale]
+    return clustered_means(columns, clusters, scales=scales, seed=seed, resamples=resamples)[0]
 
 
 def clustered_means(
     columns: Sequence[Sequence[float]],
     clusters: Sequence[Hashable],
     *,
+    scales: Sequence[Scale],
     seed: int,
     resamples: int = RESAMPLES,
 ) -> list[Estimate]:
@@ -108,10 +167,13 @@ def clustered_means(
     sums = [cluster_sums(values, clusters) for values in columns]
     count = len(sums[0][0])
     if count < 2:
-        return [Estimate(mean, None, None, ONE_CLUSTER) for mean in means]
+        return [Estimate(mean, None, None, TOO_FEW) for mean in means]
     sizes, totals = (np.column_stack(side) for side in zip(*sums, strict=True))
     halves = interval_halves(sizes, totals, seed=seed, resamples=resamples)
-    return [_estimate(mean, float(half), count) for mean, half in zip(means, halves, strict=True)]
+    return [
+        interval(mean, float(half), count, scale)
+        for mean, half, scale in zip(means, halves, scales, strict=True)
+    ]
 
 
 def _require_numbers(values: Sequence[float], count: int) -> None:
@@ -124,11 +186,21 @@ def _require_numbers(values: Sequence[float], count: int) -> None:
             raise InputError(f"value {number} is {value}; only finite numbers have a mean")
 
 
-def _estimate(mean: float, half: float, count: int) -> Estimate:
+def interval(mean: float, half: float, count: int, scale: Scale) -> Estimate:
+    """The one place where an estimate is made of a mean over two clusters or more.
+
+    Args:
+        mean: Of all values.
+        half: Of `interval_halves`.
+        count: Clusters.
+        scale: What a value can be.
+    """
     if half == 0:
         return Estimate(mean, mean, mean, NO_SPREAD)
+    if count < LEAST:
+        return Estimate(mean, None, None, TOO_FEW)
     method = STUDENTISED if is_studentised(count) else T_BASED
-    return Estimate(mean, mean - half, mean + half, method)
+    return Estimate(mean, *scale.interval(mean, half), method)
 
 
 def few_dialogues(count: int) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,21 @@ class Ranking:
 
     Attributes:
         ranks: Corpus -> its rank, from 1, best first; equal means share the better rank.
-        same_order: Share of resamples with exactly these ranks, in [0, 1].
+        same_order: Share of resamples with exactly these ranks, in [0, 1]; None if corpora are
+            tied, as they have no order that could come again.
         probabilities: Corpus -> share of resamples in which it has rank 1, 2, ...
         resamples: How many.
     """
 
     ranks: dict[str, int]
-    same_order: float
+    same_order: float | None
     probabilities: dict[str, tuple[float, ...]]
     resamples: int
+
+    @property
+    def places(self) -> list[list[str]]:
+        """The corpora of each rank, best first; those of one rank are tied."""
+        return [list(names) for _, names in groupby(self.ranks, self.ranks.__getitem__)]
 
 
 def ranking(
@@ -56,7 +63,9 @@ def ranking(
     ordered = sorted(zip(drawn, observed, again, strict=True), key=lambda one: (one[1], one[0]))
     return Ranking(
         ranks={name: int(rank) for name, rank, _ in ordered},
-        same_order=float(np.mean((again == observed[:, None]).all(axis=0))),
+        same_order=None
+        if len(set(observed.tolist())) < len(observed)
+        else float(np.mean((again == observed[:, None]).all(axis=0))),
         probabilities={
             name: tuple(float(np.mean(row == place)) for place in places)
             for name, _, row in ordered

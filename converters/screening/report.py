@@ -13,7 +13,7 @@ from converters.screening.rubric import MAXIMA, TOTAL, totals
 from converters.screening.screen import Corpus, Judged
 from converters.splitting import source
 from mi_llm.service import Alike, alike
-from mi_llm.statistics import NO_SPREAD, Estimate, clustered_mean, few_dialogues
+from mi_llm.statistics import NO_SPREAD, Estimate, Scale, clustered_mean, few_dialogues
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +116,14 @@ def table(found: Report) -> Iterator[str]:
     """Yield the lines of the table: corpora, what was published, and how stable the order is."""
     width = max(len("corpus"), *(_columns(one.corpus.name) for one in found.corpora)) + 2
     heads = "".join(f"{f'{name} ({maximum:g})':>22}" for name, maximum in MAXIMA.items())
-    yield f"{'corpus':{width}}{'scored':>9}{heads}{'rank':>6}"
-    ranks = found.order.ranks if found.order else {}
+    yield f"{'corpus':{width}}{'scored':>9}{heads}{'rank':>8}"
+    ranks = _ranks(found.order) if found.order else {}
     for one in found.corpora:
         scored = f"{len(one.judged.points)}/{len(one.corpus.sample)}"
         cells = "".join(f"{_cell(one.means, name):>22}" for name in MAXIMA)
         rank = ranks.get(one.corpus.name, "-")
         gap = " " * (width - _columns(one.corpus.name))
-        yield f"{one.corpus.name}{gap}{scored:>9}{cells}{rank:>6}"
+        yield f"{one.corpus.name}{gap}{scored:>9}{cells}{rank:>8}"
     yield "mean points [95% interval over dialogues]"
     yield from _published_lines(found)
     for one in found.corpora:
@@ -133,6 +133,15 @@ def table(found: Report) -> Iterator[str]:
             yield f"{one.corpus.name}: {warning}"
     if found.order:
         yield from _stability(found.order)
+
+
+def _ranks(order: Ranking) -> dict[str, str]:
+    """The rank of each corpus, with a word where others have the same."""
+    return {
+        name: f"{order.ranks[name]} tied" if len(names) > 1 else str(order.ranks[name])
+        for names in order.places
+        for name in names
+    }
 
 
 def _columns(text: str) -> int:
@@ -145,7 +154,10 @@ def _means(scores: Sequence[Mapping[str, float]], seed: int) -> dict[str, Estima
         return None
     dialogues = range(len(scores))
     return {
-        name: clustered_mean([one[name] for one in scores], dialogues, seed=seed) for name in MAXIMA
+        name: clustered_mean(
+            [one[name] for one in scores], dialogues, scale=Scale(0, maximum), seed=seed
+        )
+        for name, maximum in MAXIMA.items()
     }
 
 
@@ -178,7 +190,7 @@ def _cell(means: Mapping[str, Estimate] | None, name: str) -> str:
 def _interval(one: Estimate) -> str:
     if one.method == NO_SPREAD:
         return "[all equal]"  # as narrow as it looks for the judge, not for other dialogues
-    return "[-]" if one.low is None else f"[{one.low:.2f}, {one.high:.2f}]"
+    return "[too few]" if one.low is None else f"[{one.low:.2f}, {one.high:.2f}]"
 
 
 def _published_lines(found: Report) -> Iterator[str]:
@@ -190,10 +202,12 @@ def _published_lines(found: Report) -> Iterator[str]:
 
 
 def _stability(order: Ranking) -> Iterator[str]:
-    yield (
-        f"ranking by total: {' > '.join(order.ranks)}; the same in {order.same_order:.1%} of "
-        f"{order.resamples:,} resamples"
-    )
+    places = " > ".join(" = ".join(names) for names in order.places)
+    if order.same_order is None:
+        yield f"ranking by total: {places}; those with = between them are tied: equal means"
+    else:
+        share = f"{order.same_order:.1%} of {order.resamples:,} resamples"
+        yield f"ranking by total: {places}; the same in {share}"
     for name, shares in order.probabilities.items():
         told = ", ".join(f"{place}: {share:.1%}" for place, share in enumerate(shares, start=1))
         yield f"  {name}: share of each rank: {told}"

@@ -25,7 +25,7 @@ from mi_llm import annomi, coding
 from mi_llm.agreement import cohen_kappa, confusion
 from mi_llm.errors import InputError
 from mi_llm.miti import Code
-from mi_llm.statistics import Estimate, clustered_mean
+from mi_llm.statistics import SHARE, Estimate, clustered_mean
 
 BELOW_HUMAN = 0.05  # how much below two experts' median kappa a judge may be
 LEAST_KAPPA = 0.40  # Cicchetti 1994, Psychological Assessment 6:284-290: below is poor
@@ -190,7 +190,7 @@ def _on_label(
         only_experts=cells[False, True],
         neither=cells[False, False],
         human=human,
-        bias=clustered_mean(differences, of, seed=seed),
+        bias=clustered_mean(differences, of, scale=SHARE.of_differences, seed=seed),
         verdict=verdict,
         reason=reason,
     )

@@ -65,7 +65,7 @@ def _bar(place: Place, by: int) -> Bar | None:
 
 
 def _scale(made: Figure, measures: list[str]) -> None:
-    """Each panel's own scale: what it can be, so that an interval's ends may be cut."""
+    """Each panel's own scale: what it can be."""
     for axis, measure in zip(made.axes, measures, strict=True):
         axis.set_ylabel("")
         axis.set_ylim(*((0, 102) if measure in SHARES else (0.9, 5.1)))

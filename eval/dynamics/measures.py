@@ -11,6 +11,7 @@ from itertools import groupby
 from eval.dynamics.annotations import RATINGS, Annotation
 from eval.dynamics.redirections import redirections
 from eval.dynamics.subject import Subject
+from mi_llm.statistics import AMOUNT, RATING, SHARE, Scale
 
 Part = tuple[float, float]
 """Part and whole."""
@@ -41,6 +42,11 @@ MEASURES = (
     "repeated_codes",
     "longest_run_codes",
 )
+
+
+def scale_of(measure: str) -> Scale:
+    """What a measure can be."""
+    return SHARE if measure in SHARES else RATING if measure in RATINGS else AMOUNT
 
 
 def parts(subject: Subject) -> dict[str, Part]:

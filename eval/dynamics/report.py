@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eval.dynamics.measures import MEASURES, parts, value
+from eval.dynamics.measures import MEASURES, parts, scale_of, value
 from eval.dynamics.published import PUBLISHED
 from eval.dynamics.redirections import redirections
 from eval.dynamics.stability import SCORED, Place, Trend, places, scores, trend
@@ -25,7 +25,8 @@ NOTES = (
     "Effectiveness, goal alignment and MITI's globals are rated 1 to 5 for each block of ten "
     "rounds.",
     "pooled: sum of parts by sum of wholes. mean: of the dialogues where it is defined. Intervals "
-    "are 95%, over dialogues; those of differences are Welch's, unadjusted.",
+    "are 95%, over dialogues; those of differences are Welch's, unadjusted. Fewer than three "
+    "dialogues, or dialogues that are all alike, give none.",
     "A judge's tags of redirections have not been checked against people.",
 )
 
@@ -112,7 +113,10 @@ def _measured(own: Sequence[Subject], seed: int) -> Group:
         unanswered=sum(_unanswered(one) for one in own),
         measures=_aggregates(own, MEASURES, seed),
         trends={measure: trend(known, seed=seed) for measure, known in found.items()},
-        places={measure: places(known, seed=seed) for measure, known in found.items()},
+        places={
+            measure: places(known, scale=scale_of(measure), seed=seed)
+            for measure, known in found.items()
+        },
         by_asked={
             asked: (len(some), _aggregates(some, SCORED, seed)) for asked, some in by_asked.items()
         },
@@ -123,7 +127,10 @@ def _measured(own: Sequence[Subject], seed: int) -> Group:
 
 def _aggregates(own: Sequence[Subject], measures: Iterable[str], seed: int) -> dict[str, Aggregate]:
     of_each = [parts(one) for one in own]
-    return {name: aggregate([one[name] for one in of_each], seed=seed) for name in measures}
+    return {
+        name: aggregate([one[name] for one in of_each], scale=scale_of(name), seed=seed)
+        for name in measures
+    }
 
 
 def _unanswered(subject: Subject) -> int:

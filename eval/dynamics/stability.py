@@ -13,7 +13,7 @@ from math import ceil
 from eval.dynamics.redirections import redirections
 from eval.dynamics.subject import Subject
 from eval.slope import slope_per_round
-from mi_llm.statistics import Estimate, clustered_mean
+from mi_llm.statistics import Estimate, Scale, clustered_mean
 
 SCORED = ("effectiveness", "goal_alignment", "acceptance", "change_talk_share")
 ROUNDS = 10  # in a part of a dialogue
@@ -79,13 +79,13 @@ def trend(found: Sequence[Score], *, seed: int) -> Trend:
     return Trend(_in_ten(slope.within), _in_ten(slope.overall), slope.dialogues, len(found))
 
 
-def places(found: Sequence[Score], *, seed: int) -> list[Place]:
+def places(found: Sequence[Score], *, scale: Scale, seed: int) -> list[Place]:
     """The mean in each ten rounds, up to the last that has a score."""
     by_part: dict[int, list[Score]] = {}
     for one in found:
         by_part.setdefault(min(max(ceil(one.round / ROUNDS), 1), _PARTS + 1), []).append(one)
     return [
-        _place(number, by_part.get(number, []), seed)
+        _place(number, by_part.get(number, []), scale, seed)
         for number in range(1, max(by_part, default=0) + 1)
     ]
 
@@ -117,9 +117,10 @@ def _in_ten(estimate: Estimate | None) -> Estimate | None:
     return Estimate(times * estimate.mean, low, high, estimate.method)
 
 
-def _place(number: int, found: Sequence[Score], seed: int) -> Place:
+def _place(number: int, found: Sequence[Score], scale: Scale, seed: int) -> Place:
     first = ROUNDS * (number - 1) + 1
     name = f"{first}+" if number > _PARTS else f"{first}-{first + ROUNDS - 1}"
     names = [one.dialogue for one in found]
-    estimate = clustered_mean([one.value for one in found], names, seed=seed) if found else None
+    values = [one.value for one in found]
+    estimate = clustered_mean(values, names, scale=scale, seed=seed) if found else None
     return Place(name, estimate, len(set(names)), len(found))

@@ -13,13 +13,10 @@ from math import sqrt
 
 import numpy as np
 
-from eval.dynamics.measures import Part, value
+from eval.dynamics.measures import Part, scale_of, value
 from eval.miti.differences import welch
 from eval.ratio import pooled_ratio
-from mi_llm.statistics import (
-    Estimate,
-    clustered_mean,
-)
+from mi_llm.statistics import LEAST, Estimate, Scale, clustered_mean
 
 MEAN, POOL = "mean of dialogues", "pooled"
 
@@ -57,7 +54,7 @@ class Difference:
         first: A group.
         second: The other.
         value: In the measure's unit.
-        low: None if a group has but one dialogue, or neither has any spread.
+        low: None if a group has fewer than 3 dialogues, or neither has any spread.
         high: Likewise.
     """
 
@@ -70,21 +67,22 @@ class Difference:
     high: float | None
 
 
-def aggregate(parts: Sequence[Part], *, seed: int) -> Aggregate:
+def aggregate(parts: Sequence[Part], *, scale: Scale, seed: int) -> Aggregate:
     """One measure over the dialogues of a group.
 
     Args:
         parts: Of each dialogue; its order does not matter.
+        scale: What the measure can be.
         seed: Of the intervals.
     """
     values = sorted(one for part in parts if (one := value(part)) is not None)
     adding = sorted(part for part in parts if any(part))
-    pooled, pooled_error = pooled_ratio(adding, seed=seed)
+    pooled, pooled_error = pooled_ratio(adding, scale=scale, seed=seed)
     count = len(values)
     return Aggregate(
         defined=count,
         undefined=len(parts) - count,
-        mean=clustered_mean(values, range(count), seed=seed) if values else None,
+        mean=clustered_mean(values, range(count), scale=scale, seed=seed) if values else None,
         pooled=pooled,
         mean_error=float(np.std(values, ddof=1)) / sqrt(count) if count > 1 else None,
         pooled_error=pooled_error,
@@ -120,10 +118,12 @@ def _difference(
     if one is None or two is None:
         return None
     by = one - two
-    if error is None or other_error is None or error == other_error == 0:
+    few = min(count, other_count) < LEAST
+    if error is None or other_error is None or few or error == other_error == 0:
         return Difference(measure, how, *pair, by, None, None)
-    low, high = welch(by, (error, count), (other_error, other_count))
-    return Difference(measure, how, *pair, by, low, high)
+    half = welch((error, count), (other_error, other_count))
+    ends = scale_of(measure).of_differences.interval(by, half)
+    return Difference(measure, how, *pair, by, *ends)
 
 
 def _side(found: Aggregate, how: str) -> tuple[float | None, float | None, int]:

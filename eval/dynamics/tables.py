@@ -38,16 +38,13 @@ def page(report: Report, t: Words) -> str:
 def told(estimate: Estimate | None, measure: str, *, signed: bool = False) -> str:
     """An estimate with its interval, shares in percent; a dash if there is none.
 
-    Dialogues that are all alike give no interval that says anything, and none is shown. That of a
-    share ends where shares end.
+    Dialogues that are all alike give no interval that says anything, and none is shown.
     """
     if estimate is None:
         return _NONE
     ends = None
     if estimate.low is not None and estimate.high is not None and estimate.method != NO_SPREAD:
         ends = (estimate.low, estimate.high)
-        if measure in SHARES and not signed:
-            ends = (max(ends[0], 0.0), min(ends[1], 1.0))
     return _interval(estimate.mean, ends, measure, signed=signed)
 
 

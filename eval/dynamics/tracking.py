@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from eval.dynamics.subject import Subject
 from eval.dynamics.tracked import FIELDS
-from mi_llm.statistics import Estimate, clustered_means
+from mi_llm.statistics import AMOUNT, Estimate, clustered_means
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ def tracking(subjects: Iterable[Subject], *, seed: int) -> list[Tracking]:
         by_first = [one - two for one, two in zip(tracker, first, strict=True)]
         by_previous = [one - two for one, two in zip(tracker, previous, strict=True)]
         columns = [tracker, first, previous, by_first, by_previous]
-        errors = clustered_means(columns, names, seed=seed)
+        scales = [AMOUNT] * 3 + [AMOUNT.of_differences] * 2
+        errors = clustered_means(columns, names, scales=scales, seed=seed)
         count = len(set(names))
         found.append(
             Tracking(

@@ -16,7 +16,7 @@ from eval.miti.tables import Table, sections
 from mi_llm.simulation.annomi_talk import SHARES
 from mi_llm.simulation.ending import EndReason
 from mi_llm.simulation.gates import GateKind
-from mi_llm.statistics import Estimate, clustered_mean, few_dialogues
+from mi_llm.statistics import AMOUNT, SHARE, Estimate, Scale, clustered_mean, few_dialogues
 
 OVERALL = "all models"  # no model's name holds a space
 _KINDS = ("change", "sustain", "neutral")
@@ -90,11 +90,13 @@ def fidelity(held: Sequence[Held], *, seed: int) -> Fidelity:
         client_turns=len(said),
         talk=_counted((kind for _, kind in talk), _KINDS),
         shares={kind: _share(talk, kind, seed) for kind in _KINDS} if talk else {},
-        characters=_mean([(name, _length(text)) for name, text in said], seed) if said else None,
-        rounds=_mean([(one.session.id, _rounds(one)) for one in held], seed),
+        characters=_mean([(name, _length(text)) for name, text in said], seed, AMOUNT)
+        if said
+        else None,
+        rounds=_mean([(one.session.id, _rounds(one)) for one in held], seed, AMOUNT),
         ends=_counted((str(one.conversation.end_reason) for one in held), tuple(EndReason)),
         gates=_summed((note["gates"] for _, note in clients), get_args(GateKind)),
-        unlocked=_mean(list(zip(names, map(_unlocked, held), strict=True)), seed),
+        unlocked=_mean(list(zip(names, map(_unlocked, held), strict=True)), seed, AMOUNT),
         ready=_ready(held),
         unread=len(said) - len(talk),
         unobserved=sum(note["unobserved"] for _, note in clients),
@@ -231,11 +233,12 @@ def _steps(held: Sequence[Held]) -> dict[str, int]:
 
 
 def _share(talk: Sequence[tuple[str, str]], kind: str, seed: int) -> Estimate:
-    return _mean([(name, float(one == kind)) for name, one in talk], seed)
+    return _mean([(name, float(one == kind)) for name, one in talk], seed, SHARE)
 
 
-def _mean(values: Sequence[tuple[str, float]], seed: int) -> Estimate:
-    return clustered_mean([value for _, value in values], [name for name, _ in values], seed=seed)
+def _mean(values: Sequence[tuple[str, float]], seed: int, scale: Scale) -> Estimate:
+    names, numbers = zip(*values, strict=True)
+    return clustered_mean(numbers, names, scale=scale, seed=seed)
 
 
 def _counted(values: Iterable[str], names: Sequence[str]) -> dict[str, int]:
@@ -255,7 +258,7 @@ def _cell(one: Estimate | None, factor: float = 1.0, places: int = 2) -> str:
         return "-"
     mean = f"{factor * one.mean:.{places}f}"
     if one.low is None or one.high is None:
-        return mean
+        return f"{mean} (too few)"
     return f"{mean} ({factor * one.low:.{places}f} to {factor * one.high:.{places}f})"
 
 

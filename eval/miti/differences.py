@@ -8,8 +8,8 @@ from itertools import combinations
 from math import sqrt
 
 from eval.miti.summary import Aggregate
-from mi_llm.miti_measures import MEASURES, POOLED
-from mi_llm.statistics import LEVEL, Estimate
+from mi_llm.miti_measures import MEASURES, POOLED, SCALES
+from mi_llm.statistics import LEAST, LEVEL, Estimate
 
 MEAN = "mean of sessions"
 POOL = "pooled"
@@ -64,15 +64,15 @@ def _difference(
         _of(sources[name][measure], aggregation) for name in pair
     )
     value = (one or 0.0) - (two or 0.0)
-    if error is None or other_error is None:
-        return Difference(
-            measure, aggregation, *pair, value, None, None, "a source has one session"
-        )
+    if error is None or other_error is None or min(count, other_count) < LEAST:
+        note = f"a source has fewer than {LEAST} sessions"
+        return Difference(measure, aggregation, *pair, value, None, None, note)
     if error == other_error == 0:
         return Difference(
             measure, aggregation, *pair, value, None, None, "neither source has any spread"
         )
-    low, high = welch(value, (error, count), (other_error, other_count))
+    half = welch((error, count), (other_error, other_count))
+    low, high = SCALES[measure].of_differences.interval(value, half)
     note = "" if error and other_error else "a source has no spread; rests on the other"
     return Difference(measure, aggregation, *pair, value, low, high, note)
 
@@ -88,11 +88,10 @@ def _mean(estimate: Estimate | None) -> float | None:
     return estimate.mean if estimate else None
 
 
-def welch(difference: float, one: tuple[float, int], two: tuple[float, int]) -> tuple[float, float]:
-    """95% interval of a difference of two independent means; Welch 1947, Biometrika 34:28-35.
+def welch(one: tuple[float, int], two: tuple[float, int]) -> float:
+    """Half the 95% interval of two independent means' difference; Welch 1947, Biometrika 34:28-35.
 
     Args:
-        difference: First mean less second.
         one: Standard error of the first and over how many sessions, at least 2.
         two: The second's; one of the errors may be 0.
     """
@@ -101,5 +100,4 @@ def welch(difference: float, one: tuple[float, int], two: tuple[float, int]) -> 
     squares = [(error**2, count) for error, count in (one, two)]
     total = sum(square for square, _ in squares)
     freedom = total**2 / sum(square**2 / (count - 1) for square, count in squares)
-    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * sqrt(total)
-    return difference - half, difference + half
+    return float(stdtrit(freedom, (1 + LEVEL) / 2)) * sqrt(total)

@@ -24,7 +24,7 @@ NOTES = (
     "misleading. Read it beside mi_adherent and mi_non_adherent.",
     "Counts and ratings of a session are its raters' mean; its ratios are taken from those means.",
     "mean: of the sessions where it is defined. pooled: sum of parts by sum of wholes. Intervals "
-    "are 95%, over sessions; those of differences Welch's, unadjusted.",
+    "are 95%, over sessions, three or more; those of differences Welch's, unadjusted.",
 )
 
 

@@ -18,7 +18,7 @@ from eval.ratio import pooled_ratio
 from mi_llm.coding import Session
 from mi_llm.errors import InputError
 from mi_llm.miti import Code, Counts
-from mi_llm.miti_measures import GLOBALS, MEASURES, POOLED, Part, counted
+from mi_llm.miti_measures import GLOBALS, MEASURES, POOLED, SCALES, Part, counted
 from mi_llm.statistics import (
     Estimate,
     clustered_mean,
@@ -134,12 +134,18 @@ def aggregate(sessions: Sequence[Coded], measure: str, *, seed: int) -> Aggregat
     if sd is not None and len(set(values)) == 1:
         sd = 0.0  # else rounding would show
     parts = [one for one in parts if any(one)]
-    pooled, pooled_error = (None, None) if measure not in POOLED else pooled_ratio(parts, seed=seed)
+    pooled, pooled_error = (
+        (None, None)
+        if measure not in POOLED
+        else pooled_ratio(parts, scale=SCALES[measure], seed=seed)
+    )
     return Aggregate(
         measure=measure,
         defined=len(values),
         undefined=len(sessions) - len(values),
-        mean=clustered_mean(values, range(len(values)), seed=seed) if values else None,
+        mean=clustered_mean(values, range(len(values)), scale=SCALES[measure], seed=seed)
+        if values
+        else None,
         sd=sd,
         pooled=pooled,
         mean_error=None if sd is None else sd / sqrt(len(values)),

@@ -236,7 +236,9 @@ def _mean_sd(mean: float | None, sd: float | None) -> str:
 def _interval(estimate: Estimate | None) -> str:
     if estimate is None:
         return "undefined"
-    if estimate.low is None or estimate.low == estimate.high:
+    if estimate.low is None:
+        return f"{estimate.mean:.2f} (too few)"
+    if estimate.low == estimate.high:
         return f"{estimate.mean:.2f} (no interval)"
     return f"{estimate.mean:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
 

@@ -9,7 +9,7 @@ from eval.comparison import Family, Scored, read_scored
 from eval.runs import Run
 from eval.similarity import MEASURES
 from mi_llm.significance import DIALOGUES, ROUNDS, Comparison, holm, randomisation
-from mi_llm.statistics import few_dialogues
+from mi_llm.statistics import PERCENT, few_dialogues
 
 SEED = 0
 
@@ -49,6 +49,7 @@ def _family(measure: str, pairs: Sequence[tuple[Run, Run]], scored: dict[str, Sc
                 scored[two.name].per_row[measure],
                 of,
                 over=over,
+                scale=PERCENT,
                 seed=SEED,
             )
             for one, two in pairs

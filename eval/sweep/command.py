@@ -145,7 +145,7 @@ def verdict(result: Sweep) -> Iterator[str]:
         yield "it is the last one too"
     else:
         one = test.difference
-        interval = "" if one.low is None else f" ({one.low:+.2f}, {one.high:+.2f})"
+        interval = " (too few)" if one.low is None else f" ({one.low:+.2f}, {one.high:+.2f})"
         can = "can" if test.holm < 0.05 else "cannot"
         yield (
             f"it {can} be told from the last, {result.last.name}: difference {one.mean:+.2f}"

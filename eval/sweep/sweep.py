@@ -16,7 +16,7 @@ from mi_llm import files, jsonl
 from mi_llm.errors import InputError
 from mi_llm.runs import checkpoints
 from mi_llm.significance import holm, randomisation
-from mi_llm.statistics import Estimate, few_dialogues
+from mi_llm.statistics import PERCENT, Estimate, few_dialogues
 
 FINAL = "final"
 CAUTION = (
@@ -234,7 +234,9 @@ def summed_up(points: Sequence[Point], *, measure: str, seed: int) -> Sweep:
     ordered = sorted(points, key=lambda one: one.step)
     *others, last = ordered
     tests = [
-        randomisation(one.values[measure], last.values[measure], last.dialogues, seed=seed)
+        randomisation(
+            one.values[measure], last.values[measure], last.dialogues, scale=PERCENT, seed=seed
+        )
         for one in others
     ]
     adjusted = holm([test.p for test in tests])

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 from scipy.stats import sem, t
 
 from converters.asking import Aside
@@ -18,7 +19,7 @@ from converters.screening.screen import Corpus, Judged, corpora
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
 from mi_llm.errors import InputError
 from mi_llm.figures import chinese_font
-from mi_llm.statistics import ONE_CLUSTER, T_BASED, Estimate
+from mi_llm.statistics import T_BASED, TOO_FEW, Estimate
 
 TURNS = (Turn("client", "我睡不好。"), Turn("counselor", "睡不好很难熬。"))
 
@@ -122,7 +123,10 @@ def test_the_interval_of_many_dialogues_is_that_of_scipys_t():
     found = report([corpus("a", 301, 301)], {"a": judged(totals)}, seed=0)
     assert found.corpora[0].means
     ours = found.corpora[0].means["total"]
-    theirs = t.interval(0.95, 300, loc=np.mean(totals), scale=sem(totals))
+    # Of the logit of the mean's place between 0 and 10, the most points there are.
+    place = np.mean(totals) / 10
+    error = sem(totals) / 10 / (place * (1 - place))
+    theirs = expit(t.interval(0.95, 300, loc=logit(place), scale=error)) * 10
     assert (ours.low, ours.high) == pytest.approx(theirs)
 
 
@@ -149,9 +153,9 @@ def test_a_corpus_without_a_score_has_no_mean_and_no_rank():
 def test_one_dialogue_has_a_mean_and_no_interval():
     found = report([corpus("a", 5, 1)], {"a": judged([5])}, seed=0)
     assert found.corpora[0].means
-    assert found.corpora[0].means["total"] == Estimate(5, None, None, ONE_CLUSTER)
+    assert found.corpora[0].means["total"] == Estimate(5, None, None, TOO_FEW)
     text = "\n".join(table(found))
-    assert "5.00 [-]" in text
+    assert "5.00 [too few]" in text
     assert "a: only 1 dialogues" in text
 
 
@@ -162,6 +166,19 @@ def test_a_criterion_that_is_equal_everywhere_is_said_to_be_so():
     assert line.split()[2:5] == ["2.00", "[all", "equal]"]
     assert "only" not in "\n".join(rest)
     assert head.startswith("corpus")
+
+
+def test_tied_corpora_are_told_as_tied_and_get_no_order():
+    equal = {name: judged([5, 6, 7]) for name in "ab"} | {"c": judged([1, 2, 3])}
+    found = report([corpus(name, 9, 3) for name in equal], equal, seed=0)
+    assert found.order
+    assert found.order.ranks == {"a": 1, "b": 1, "c": 3}
+    lines = list(table(found))
+    assert [line.split()[-2:] for line in lines[1:3]] == [["1", "tied"]] * 2
+    text = "\n".join(lines)
+    assert "ranking by total: a = b > c; those with = between them are tied: equal means" in text
+    assert "the same in" not in text
+    assert as_json(found)["ranking"]["same_order"] is None
 
 
 def test_published_values_stand_beside_the_corpus_that_they_are_of_alone():

@@ -1,6 +1,7 @@
 """Breakdowns checked by hand, against scipy, and by simulation."""
 
 import json
+from math import exp, sqrt
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from eval.similarity import Similarity
 from eval.slope import slope_per_round
 from mi_llm.dialogue import Dialogue, Turn
 from mi_llm.errors import InputError
-from mi_llm.statistics import NO_SPREAD, ONE_CLUSTER, STUDENTISED, T_BASED, clustered_mean
+from mi_llm.statistics import ANY, NO_SPREAD, PERCENT, STUDENTISED, T_BASED, TOO_FEW, clustered_mean
 
 
 def rows_of(*lengths):
@@ -59,7 +60,8 @@ def test_a_groups_interval_is_that_of_its_rounds_alone():
     rows = rows_of(*[2] * 25)
     bleu = np.random.default_rng(0).normal(20, 5, 50)
     group = looked_at(rows, bleu).by_round[1]
-    expected = clustered_mean(bleu[1::2].tolist(), [f"d{at}" for at in range(25)], seed=0)
+    names = [f"d{at}" for at in range(25)]
+    expected = clustered_mean(bleu[1::2].tolist(), names, scale=PERCENT, seed=0)
     assert group.scores["bleu4"] == expected
     assert group.warning is None
 
@@ -151,12 +153,12 @@ def test_a_share_is_marked_where_its_interval_is_not_to_be_relied_on():
         "in none of 400 rounds: no interval; about 8% of dialogues may have it all the same "
         "(3 / dialogues)"
     )
-    first_of_six, first_of_seven = ([at < one * 10 for at in range(400)] for one in (6, 7))
-    assert warning(first_of_six) == "only 6 dialogues with it: the interval is too narrow"
-    assert warning(first_of_seven) is None
-    assert warning([not one for one in first_of_seven]) is None
-    assert warning([not one for one in first_of_six]) == (
-        "only 6 dialogues without it: the interval is too narrow"
+    first_two, first_three = ([at < one * 10 for at in range(400)] for one in (2, 3))
+    assert warning(first_two) == "only 2 dialogues with it: the interval is too narrow"
+    assert warning(first_three) is None
+    assert warning([not one for one in first_three]) is None
+    assert warning([not one for one in first_two]) == (
+        "only 2 dialogues without it: the interval is too narrow"
     )
     assert warning([True] * 400) == "only 0 dialogues without it: the interval is too narrow"
     half = [at % 2 == 0 for at in range(110)]
@@ -164,22 +166,22 @@ def test_a_share_is_marked_where_its_interval_is_not_to_be_relied_on():
 
 
 def test_lengths_are_means_and_their_ratio():
-    pairs = [("ab\n", "\nabcd"), ("abcd", "abcd"), ("", "abcd")]
-    found = mean_lengths([Prediction(*pair) for pair in pairs], ["a", "a", "b"], seed=0)
+    pairs = [("ab\n", "\nabcd"), ("abcd", "abcd"), ("", "abcd"), ("ab", "abcd")]
+    found = mean_lengths([Prediction(*pair) for pair in pairs], ["a", "a", "b", "c"], seed=0)
     assert (found.answers, found.references) == (2, 4)
     assert found.ratio is not None
-    # Dialogue a: 6 of 8, b: 0 of 4. Residuals 6 - 8/2 = 2 and -2; error sqrt(2/1 * 8) / 12 = 1/3;
-    # t with 1 degree of freedom.
-    half = student.ppf(0.975, 1) / 3
+    # Dialogue a: 6 of 8, b: 0 of 4, c: 2 of 4. Residuals 6 - 8/2 = 2, -2 and 0; error
+    # sqrt(3/2 * 8) / 16; that of the log twice as much; t with 2 degrees of freedom.
+    half = student.ppf(0.975, 2) * sqrt(12) / 16 / 0.5
     assert (found.ratio.mean, found.ratio.method) == (0.5, T_BASED)
-    assert (found.ratio.low, found.ratio.high) == pytest.approx((0.5 - half, 0.5 + half))
+    assert (found.ratio.low, found.ratio.high) == pytest.approx((0.5 / exp(half), 0.5 * exp(half)))
 
 
 def test_a_mean_is_the_ratio_whose_denominators_are_one():
     draw = np.random.default_rng(4)
     values, clusters = draw.normal(3, 1, 90).tolist(), [at // 3 for at in range(90)]
-    ratio = ratio_of_sums(values, [1.0] * 90, clusters, seed=5)
-    mean = clustered_mean(values, clusters, seed=5)
+    ratio = ratio_of_sums(values, [1.0] * 90, clusters, scale=ANY, seed=5)
+    mean = clustered_mean(values, clusters, scale=ANY, seed=5)
     assert ratio is not None
     assert ratio.method == mean.method == STUDENTISED
     # Clusters of one size are drawn in the same order of their sums.
@@ -187,11 +189,11 @@ def test_a_mean_is_the_ratio_whose_denominators_are_one():
 
 
 def test_ratios_without_spread_without_denominator_and_of_one_dialogue():
-    assert ratio_of_sums([1, 2], [0, 0], ["a", "b"], seed=0) is None
-    one = ratio_of_sums([1, 2, 9], [2, 2, 0], ["a", "a", "b"], seed=0)
+    assert ratio_of_sums([1, 2], [0, 0], ["a", "b"], scale=ANY, seed=0) is None
+    one = ratio_of_sums([1, 2, 9], [2, 2, 0], ["a", "a", "b"], scale=ANY, seed=0)
     assert one is not None
-    assert (one.mean, one.low, one.method) == (0.75, None, ONE_CLUSTER)
-    same = ratio_of_sums([1, 2], [2, 4], ["a", "b"], seed=0)
+    assert (one.mean, one.low, one.method) == (0.75, None, TOO_FEW)
+    same = ratio_of_sums([1, 2], [2, 4], ["a", "b"], scale=ANY, seed=0)
     assert same is not None
     assert (same.low, same.high, same.method) == (0.5, 0.5, NO_SPREAD)
 

@@ -20,7 +20,7 @@ from eval.dynamics.tracking import tracking
 from eval.dynamics.words import chinese, words
 from mi_llm.dialogue import Dialogue, dialogue_lines
 from mi_llm.errors import InputError
-from mi_llm.statistics import T_BASED, Estimate
+from mi_llm.statistics import SHARE, T_BASED, Estimate
 from tests.eval.dynamics_dialogues import (
     blocks,
     dialogue,
@@ -225,7 +225,7 @@ def test_scores_are_averaged_in_each_ten_rounds_and_after_eighty_together():
     found = [Score("a", 1, 1), Score("b", 10, 0), Score("a", 10.5, 1), Score("a", 95, 0)]
     told = [
         (one.rounds, one.estimate and one.estimate.mean, one.dialogues, one.scores)
-        for one in places(found, seed=0)
+        for one in places(found, scale=SHARE, seed=0)
     ]
     assert told[:3] == [("1-10", 0.5, 2, 2), ("11-20", 1, 1, 1), ("21-30", None, 0, 0)]
     assert told[-1] == ("81+", 0, 1, 1)
@@ -484,8 +484,8 @@ def test_mistakes_are_told_in_one_line_and_leave_nothing(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_interval_of_a_share_ends_where_shares_end_and_that_of_a_difference_does_not():
-    two = Estimate(0.5, -2.157, 3.49, T_BASED)
-    assert told(two, "acceptance") == "50.0% [0.0, 100.0]"
-    assert told(two, "acceptance", signed=True) == "+50.0 points [-215.7, +349.0]"
-    assert told(two, "effectiveness") == "0.50 [-2.16, 3.49]"
+def test_shares_are_told_in_percent_and_their_differences_in_points():
+    some = Estimate(0.5, 0.157, 0.843, T_BASED)
+    assert told(some, "acceptance") == "50.0% [15.7, 84.3]"
+    assert told(some, "acceptance", signed=True) == "+50.0 points [+15.7, +84.3]"
+    assert told(some, "effectiveness") == "0.50 [0.16, 0.84]"

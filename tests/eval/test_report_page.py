@@ -19,7 +19,7 @@ from eval.report.words import chinese, words
 from eval.sweep.sweep import Point, summed_up
 from mi_llm.errors import InputError
 from mi_llm.significance import compare
-from mi_llm.statistics import Estimate
+from mi_llm.statistics import PERCENT, Estimate
 from tests.eval.report_runs import dialogue_rows, rows_file, scored_run
 
 HOSTILE = "</script><img src=x onerror=alert(1)>'\"&"
@@ -92,7 +92,9 @@ def test_holms_correction_is_over_the_pairs_that_are_shown(runs):
     assert [one.measure for one in found] == ["bleu4", "rouge1", "rouge2", "rougeL"]
     values = {run.name: [row["lf"]["bleu4"] for row in run.scores["per_row"]] for run in runs}
     dialogues = [row["dialogue"] for row in runs[0].scores["per_row"]]
-    every = {(one.first, one.second): one for one in compare(values, dialogues, seed=0)}
+    every = {
+        (one.first, one.second): one for one in compare(values, dialogues, scale=PERCENT, seed=0)
+    }
     first, second = found[0].pairs
     known = every["glm4_lora", "glm4_base"]
     assert (first.by_dialogue, first.by_round) == (known.by_dialogue, known.by_round)

@@ -115,3 +115,23 @@ def test_distances_of_scores():
     assert share_within(one, two, 0) == pytest.approx(2 / 4)
     with pytest.raises(InputError):
         pearson([], [])
+
+
+scores = st.lists(
+    st.lists(st.integers(1, 5), min_size=2, max_size=2) | st.just([1, 5]) | st.just([5, 1]),
+    max_size=8,
+)
+
+
+@given(ratings=scores)
+def test_no_coefficient_and_no_end_of_its_interval_lies_beyond_one_either_way(ratings):
+    found = intraclass(ratings)
+    told = [one for one in (found.low, found.value, found.high) if one is not None]
+    assert all(-1 <= one <= 1 for one in told)
+    assert told == sorted(told)
+
+
+def test_where_the_formula_falls_below_minus_one_minus_one_is_told():
+    # Mean squares: sessions 1/6 (their means are 3, 3, 3.5), raters 1/6 (3 and 10/3), error 49/6:
+    # (1/6 - 49/6) / (1/6 + 49/6 + 2/3 * (1/6 - 49/6)) = -8 / 3.
+    assert intraclass([[1, 5], [5, 1], [3, 4]]).value == -1
