@@ -20,7 +20,8 @@ def is_denied(plain: str, start: int, end: int) -> bool:
     """Whether the words between two places are denied shortly before, in the same clause."""
     before = CLAUSE_END.split(plain[max(0, start - 60) : start])[-1]
     near = before[-24:]
-    denied = _DENIAL.search(near) or (near.endswith("不") and plain[start] in "想要愿会")
+    bare = near.endswith("不") and plain[start] in "想要愿会" and near[-2:-1] != plain[start]
+    denied = bare or _DENIAL.search(near)  # "要不要死" denies nothing
     if not denied or plain[end : end + 1] in ("成", "掉"):  # "没自杀成" was an attempt
         return False
     return not _DENIED_DENIAL.search(before) and not _TAKEN_BACK.match(plain, end)
@@ -36,7 +37,7 @@ def is_story(plain: str, start: int, end: int, *, of_self_harm: bool) -> bool:
         of_self_harm: Whether they are about harm to oneself; what one does oneself in a game is
             play only if it is done to others there, or is no more than dying.
     """
-    first = max((match.end() for match in _HOLD_END.finditer(plain, 0, start)), default=0)
+    first = _clause_begin(plain, start)
     wish = bool(_WISH.search(plain, max(first, start - 3), end))
     worlds = list(_holds("worlds", "games", "figures").finditer(plain, first, start))
     if not worlds:
@@ -51,6 +52,12 @@ def is_story(plain: str, start: int, end: int, *, of_self_harm: bool) -> bool:
     if _ME.search(plain, ends, end):
         return False
     return not wish or bool(_holds("figures", "others").search(plain, first, start))
+
+
+def _clause_begin(plain: str, start: int) -> int:
+    earliest = max(0, start - 100)
+    ends = (match.end() for match in _HOLD_END.finditer(plain, earliest, start))
+    return max(ends, default=earliest)
 
 
 def _goes_on(plain: str, first: int, start: int) -> bool:
@@ -71,7 +78,7 @@ def _holds(*names: str) -> re.Pattern[str]:
 # A denial shortly before the words. "还没" is none: it says "not yet". In English it reaches no
 # further than the next "i" or "and" ("no hope and i want to die"), but for "i don't think i ..".
 _DENIAL = re.compile(
-    r"(?:(?<!还)(?<!有)没有?|从未|未曾|(?<!会)不会|(?<!是)不是|(?<!想)不想|不愿|(?<!要)不要|不再|(?<![特分个各])别"
+    r"(?:(?<!还)(?<!有)没(?!想到)有?|从未|未曾|(?<!会)不会|(?<!是)不是|(?<!想)不想|不愿|(?<!要)不要|不再|(?<![特分个各])别"
     r"|不可能|并非|不打算|不准备)"
     r"(?:真的|想|过|要|去|做|再|地|有|考虑|打算|任何|到|什么|这么|早|年纪轻轻就|[ a-z])*$"
     r"|\b(?:not|never|no|don'?t|didn'?t|won'?t|wouldn'?t|haven'?t|hasn'?t|isn'?t)\b"
@@ -99,12 +106,12 @@ _HOLD_END = re.compile(
 )
 _ME = re.compile(r"我|本人|俺|咱|\b(?:i|i'm|i'd|i've|me|my|myself|im)\b")
 _WISH = re.compile(
-    r"想|要|求|宁|希望|打算|准备|决定|不如|算了|活不|撑不|不配|没意|没有意|好累|太累"
+    r"想|要|求|宁|希望|打算|准备|决定|不如|算了|多少|几[片粒楼]|怎么|如何|哪种|活不|撑不|不配|没意|没有意|好累|太累"
     r"|\b(?:want|wanna|wish|feel|thoughts?|suicidal|gonna|going to|better off|tired)\b"
 )
 # The speaker does as in the story, or after it: no part of it.
 _FOLLOWS = re.compile(
-    r"[看听玩追读刷写][^，]{0,6}[完后]|之后|以后|学着|学[他她]|照着|照[他她]|模仿|试[了过着]|(?:一|那|同)样|[是像当做成跟和]"
+    r"[看听玩追读刷写][^，]{0,6}[完后]|之后|以后|夹|藏|放[着了]|压着|学着|学[他她]|照着|照[他她]|模仿|试[了过着]|(?:一|那|同)样|[是像当做成跟和]"
     r"[^，]{0,6}(?:主角|女主|男主|主人公|反派)|\bafter\b"
 )
 _JOINS_IN = re.compile(

@@ -8,7 +8,7 @@ asks.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 from mi_llm.safety import holds, patterns
@@ -17,6 +17,7 @@ from mi_llm.safety.lexicon import Risk
 Who = Literal["self", "other", "nobody", "unclear"]
 
 _SENTENCE_END = re.compile(r"[。！？!?\n]|\.(?=\s|$)")
+_FAR = 200  # characters
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -36,7 +37,10 @@ def sentence(plain: str, start: int, end: int) -> tuple[str, int]:
 
 
 def _begin(plain: str, start: int) -> int:
-    return max((match.end() for match in _SENTENCE_END.finditer(plain, 0, start)), default=0)
+    """Where the sentence before a place begins; no further back than people hold a thought."""
+    earliest = max(0, start - _FAR)
+    ends = (match.end() for match in _SENTENCE_END.finditer(plain, earliest, start))
+    return max(ends, default=earliest)
 
 
 def at_risk(plain: str, start: int, end: int, risk: Risk) -> Who:
@@ -119,6 +123,7 @@ def _subject(plain: str, start: int, words: str) -> Who:
     return "unclear" if "other" in spoken_of and "self" not in spoken_of else "self"
 
 
+@lru_cache(maxsize=256)
 def _of_clause(clause: str) -> Literal["self", "other"] | None:
     named = [
         _Named(*match.span(), "self" if match[1] else "other")

@@ -333,7 +333,8 @@ def test_every_line_is_a_pattern_in_its_own_spelling_that_does_not_match_nothing
 
 
 @pytest.mark.parametrize(
-    "text", ["我", "电影里面他说", "i want to take the bus and then ", "没有我"]
+    "text",
+    ["我", "电影里面他说", "i want to take the bus and then ", "没有我", "死 ", "自🔪\u200b"],
 )
 def test_a_long_message_is_read_in_less_than_a_second(text):
     began = time.process_time()
