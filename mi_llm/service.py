@@ -55,9 +55,13 @@ class Service:
         return plan(requests, self.endpoint, self.ledger)
 
     def as_stamp(self) -> dict[str, Any]:
-        """What a stamp records: the endpoint, and what was masked in the requests, by kind."""
-        masked, copied = dict(sorted(self.tally.masked.items())), self.tally.copied
-        return {**self.endpoint.as_stamp(), "masked": masked, "examples copied": copied}
+        """What a stamp records: the endpoint, and what was masked, copied and left out."""
+        return {
+            **self.endpoint.as_stamp(),
+            "masked": dict(sorted(self.tally.masked.items())),
+            "examples copied": self.tally.copied,
+            "thoughts left out": self.tally.thoughts,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from typing import Any
 from eval.books.key import Key
 from mi_llm import characters, jsonl, personal_data
 from mi_llm.dialogue import Dialogue, Turn
+from mi_llm.door.thoughts import separated
 from mi_llm.errors import InputError
 from mi_llm.neutral_ids import turns_sha256
 
@@ -59,7 +60,6 @@ _CHINESE_NAMES = (
 _NAME = re.compile(
     rf"(?<![A-Za-z])(?:{_LATIN_NAMES})(?![A-Za-z]){_SUFFIXES}|{_CHINESE_NAMES}", re.IGNORECASE
 )
-_THINKING = re.compile(r"<(think|thinking)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _TOKEN = re.compile(
     r"<\|[^|<>\n]{1,40}\|>|<\|?reserved_[a-z_]*\d+\|?>|\[/?(?:gMASK|sMASK|MASK|INST|CLS|SEP)\]"
     r"|</?(?:s|sop|eop|eos|bos|pad|unk|think|thinking)>|<</?SYS>>"
@@ -203,7 +203,10 @@ def _without_names(text: str, transcript: Dialogue, removed: Counter[str]) -> st
     text = "".join(" " if one == "\xa0" else one for one in text if _is_plain(one))
     for prompt in _prompts(_facts(transcript)):
         text = _cut(re.compile(re.escape(prompt)), text, "", "prompts", removed)
-    text = _cut(_THINKING, text, "", "thinking", removed)
+    parts = separated(text)
+    if parts.thought:
+        removed["thinking"] += 1
+    text = parts.said
     text = _cut(_TOKEN, text, "", "control tokens", removed).strip()
     if label := _LABEL.match(text):
         removed["speaker labels"] += 1

@@ -64,7 +64,7 @@ async def look_at(
 
     Args:
         connection: The client that will ask it.
-        endpoint: What is asked.
+        endpoint: What is asked; without a model's name any list will do.
         down: What to raise where nobody answers.
 
     Returns:
@@ -84,9 +84,8 @@ async def look_at(
         await _judge_status(connection, endpoint, error, down)
     except (openai.APIError, TimeoutError) as error:
         reason = await asyncio.to_thread(_why, endpoint, error)
-        raise down(
-            f"{endpoint.base_url}: no server answers for model {endpoint.model!r} ({reason})"
-        ) from None
+        wanted = f" for model {endpoint.model!r}" if endpoint.model else ""
+        raise down(f"{endpoint.base_url}: no server answers{wanted} ({reason})") from None
     except json.JSONDecodeError:
         return False
     else:
@@ -124,7 +123,7 @@ async def _judge_list(connection: AsyncOpenAI, endpoint: Endpoint, came: Any) ->
         await _require_no_better(connection, endpoint)
         raise InputError(no_service(page, 200, endpoint))
     names = _names(came)
-    if names is None or endpoint.model in names or f"{endpoint.model}:latest" in names:
+    if names is None or endpoint.model in ("", *names) or f"{endpoint.model}:latest" in names:
         return
     if endpoint.host == "loopback":
         raise InputError(_other_models(endpoint, names))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from mi_llm import files
 from mi_llm.errors import InputError
@@ -49,7 +50,7 @@ def doctor(recipes: Sequence[Recipe], pins: Path) -> Iterator[Line]:
     yield _fonts()
     yield from _disk()
     yield from _hub()
-    yield from _endpoints(os.environ)
+    yield from _service(os.environ)
 
 
 def base_models(recipes: Sequence[Recipe]) -> list[Base]:
@@ -207,13 +208,18 @@ def _hub() -> Iterator[Line]:
         )
 
 
-def _endpoints(environment: Mapping[str, str]) -> Iterator[Line]:
-    address = environment.get("OPENAI_BASE_URL")
+def _service(environment: Mapping[str, str]) -> Iterator[Line]:
+    """The language model that commands ask, if the environment names one."""
+    address, model = (environment.get(f"MI_LLM_{name}", "") for name in ("BASE_URL", "MODEL"))
     if not address:
         return
-    reason = hub.answers(address)
-    if reason is None:
-        yield Line("ok", "endpoint", "OPENAI_BASE_URL answers")
+    from mi_llm.door.endpoint import Endpoint
+    from mi_llm.door.reaching import require_served
+
+    try:
+        host = urlsplit(address).hostname or ""
+        require_served(Endpoint(address, model, allow_hosts=(host,)))
+    except ValueError as error:
+        yield Line("problem", "endpoint", f"MI_LLM_BASE_URL: {error}")
     else:
-        text = f"OPENAI_BASE_URL cannot be reached ({reason}); start the server or unset it"
-        yield Line("problem", "endpoint", text)
+        yield Line("ok", "endpoint", f"MI_LLM_BASE_URL answers{f', {model}' if model else ''}")

@@ -152,6 +152,74 @@ def test_a_format_that_the_server_refuses_is_left_for_a_simpler_one_and_not_trie
     assert [line["mode"] for line in lines(ledger)] == [taken or "plain"] * 6
 
 
+@pytest.mark.parametrize(
+    ("fails", "taken"), [(["json_schema"], "json_object"), (["json_schema", "json_object"], "")]
+)
+def test_a_format_at_which_the_server_fails_is_tried_twice_and_then_left_for_a_simpler_one(
+    serve, ledger, fails, taken
+):
+    server = serve(lambda received: failed(500) if received.format in fails else GOOD)
+    [answer] = asked([request("a")], endpoint(server), ledger)
+    assert isinstance(answer, Answer)
+    tried = [name for name in fails for _ in range(2)]
+    assert [each.format for each in server.received] == [*tried, taken]
+    server.received.clear()
+    asked([request(name) for name in "bcdef"], endpoint(server, concurrency=1), ledger)
+    assert [each.format for each in server.received][-3:] == [taken] * 3  # known by then
+
+
+def test_a_server_that_fails_at_every_format_is_given_up_as_before(serve, ledger):
+    server = serve(lambda received: failed(500, message="broken"))
+    with pytest.raises(Stopped, match="HTTP 500: broken"):
+        asked([request("a")], endpoint(server, attempts=3), ledger)
+    formats = [each.format for each in server.received]
+    assert formats == ["json_schema"] * 2 + ["json_object"] * 2 + [""] * 3
+
+
+TOO_LONG = [
+    (400, "This model's maximum context length is 6144 tokens. However, you requested 8500 tokens"),
+    (400, "'max_tokens' is too large: 8192. This model's maximum context length is 6144 tokens"),
+    (400, "the request exceeds the available context size (6144 tokens), try increasing it"),
+    (500, "the request exceeds the available context size. try increasing the context size"),
+    (400, "The decoder prompt (length 8500) is longer than the maximum model length of 6144."),
+    (400, "The input (9000 tokens) is longer than the model's context length (8192 tokens)."),
+    (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 9"),
+    (400, "prompt is too long: 210000 tokens > 200000 maximum"),
+    (400, "Invalid request: Your request exceeded model token limit: 8192"),
+    (400, "Range of input length should be [1, 30720]"),
+    (400, "Prompt 超长"),
+    (400, "输入内容过长，超过了模型的最大长度"),
+    (413, "Request too large: input is too long"),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), TOO_LONG)
+def test_a_request_longer_than_the_context_is_told_so_and_not_tried_in_other_ways(
+    serve, ledger, status, said
+):
+    server = serve(lambda received: failed(status, message=said))
+    to = endpoint(server, max_tokens=8192)
+    [result] = asked([request("a")], to, ledger)
+    assert isinstance(result, SetAside)
+    kind, _, detail = result.reason.partition(":")
+    assert kind == (
+        "longer than the model's context, with --max-tokens 8192; lower that, or serve the model"
+        " with a longer context"
+    )
+    assert detail.endswith(" ".join(said.split()))
+    assert len(server.received) == 1
+    assert list(to.notes.lines()) == [f"1 request: {result.reason}"]
+
+
+@pytest.mark.parametrize(
+    "said", ["Invalid JSON in request", "unknown role: counselor", "temperature must be below 2"]
+)
+def test_another_refusal_is_not_taken_for_one_of_length(serve, ledger, said):
+    [result] = asked([request("a")], endpoint(serve(lambda _: failed(400, message=said))), ledger)
+    assert isinstance(result, SetAside)
+    assert result.reason == f"no answer: HTTP 400: {said}"
+
+
 def test_a_late_refusal_of_a_format_does_not_count_against_the_request(serve, ledger):
     def script(received: Received) -> Reply | str:
         if received.format == "json_schema":  # b is told long after a was answered without it

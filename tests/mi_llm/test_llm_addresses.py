@@ -121,13 +121,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silences are waited out for less than people do; how long they do is a test of its own."""
-    monkeypatch.setattr(reaching, "_SECONDS", 0.8)
-    monkeypatch.setattr(reaching, "_ASIDE", 0.8)
-
-
 def ask(base_url: str, ledger: Path, model: str = "a") -> Done:
     """What a command that asks for a job comes to."""
     words = [ledger, "--base-url", base_url, "--model", model, "--count", 3]
@@ -138,15 +131,14 @@ def told(base_url: str, ledger: Path, model: str = "a") -> str:
     """The one line with which it ends, soon and with nothing asked."""
     began = time.monotonic()
     done = ask(base_url, ledger, model)
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 15
     assert done.returncode in (2, 3), done
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stdout == ""
     return done.stderr
 
 
-def test_waiting_for_a_silent_port_leaves_room_within_15_seconds(monkeypatch):
-    monkeypatch.undo()
+def test_waiting_for_a_silent_port_leaves_room_within_15_seconds():
     assert reaching._SECONDS + 2 * reaching._ASIDE <= 12
 
 
@@ -185,7 +177,8 @@ def test_a_closed_port_is_told_with_what_to_do(tmp_path):
     assert "nothing listens there; start the server, or correct the port" in line
 
 
-def test_a_port_that_accepts_and_is_silent_is_told(tmp_path):
+def test_a_port_that_accepts_and_is_silent_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(reaching, "_SECONDS", 0.8)
     with silent() as port:
         line = told(f"http://127.0.0.1:{port}/v1", tmp_path / "l")
     assert "not a word within 0.8 s" in line

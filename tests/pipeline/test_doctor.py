@@ -62,7 +62,7 @@ def recipes(stand_ins, tmp_path):
 
 
 def test_a_machine_that_is_well_ends_with_0(mirror, recipes):
-    code, lines = doctor("--recipes", recipes, HF_ENDPOINT=mirror, OPENAI_BASE_URL=f"{mirror}/v1")
+    code, lines = doctor("--recipes", recipes, HF_ENDPOINT=mirror, MI_LLM_BASE_URL=f"{mirror}/v1")
     assert [line for line in lines if line[0] == "problem"] == []
     assert code == 0
     found = [subject for _, subject, _ in lines if subject != "tokenizer"]
@@ -81,7 +81,7 @@ def test_what_is_wrong_is_a_line_with_its_remedy_and_ends_with_1(recipes, tmp_pa
     pins.write_text("jinja2==0.1\n")
     code, lines = doctor(
         "--recipes", recipes, "--pins", pins,
-        HF_ENDPOINT=NOWHERE, OPENAI_BASE_URL=NOWHERE,
+        HF_ENDPOINT=NOWHERE, MI_LLM_BASE_URL=NOWHERE,
     )  # fmt: skip
     assert code == 1
     told = {subject: text for state, subject, text in lines if state == "problem"}
@@ -91,7 +91,9 @@ def test_what_is_wrong_is_a_line_with_its_remedy_and_ends_with_1(recipes, tmp_pa
     assert told["templates"].startswith("LLaMA-Factory has no glm5")
     assert "<|start_header_id|>" in told["tokenizer"]
     assert "set HF_ENDPOINT to a mirror or USE_MODELSCOPE_HUB=1" in told["hub"]
-    assert told["endpoint"].startswith("OPENAI_BASE_URL cannot be reached")
+    assert told["endpoint"].startswith(
+        f"MI_LLM_BASE_URL: {NOWHERE}: no server answers (connection refused"
+    )
 
 
 def test_modelscope_needs_its_package_and_offline_asks_nobody(recipes):
