@@ -226,12 +226,12 @@ def _values(path: Path, line: int) -> Source:
 
     The loader takes them, as long as no value goes on where a part that it reads ends.
     """
-    data = files.read_bytes(path).removeprefix(BOM_UTF8)
+    data = files.read_bytes(path)
     text = files.decoded(path, data)
     source, decoder = Source(array=False), _Decoder()
     rows: list[Any] = []
     spans: list[tuple[int, int]] = []  # in bytes
-    place = offset = 0
+    place, offset = 0, len(data) - len(data.removeprefix(BOM_UTF8))
     while stripped := text[place:].lstrip(_SPACE) if place < len(text) else "":
         start = len(text) - len(stripped)
         try:

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from mi_llm.characters import control_token
 from mi_llm.checks import file_report
 from mi_llm.columns import Columns
 from mi_llm.recipe import Recipe
 from mi_llm.runs import dataset_loader
+from mi_llm.runs.base_models import BASE_MODELS
 from mi_llm.validation import Finding
 
 pytestmark = pytest.mark.train
@@ -163,3 +165,23 @@ def test_a_name_by_which_llamafactory_takes_rows_for_something_else_is_told(tmp_
     told = dataset_loader.loader_finding(path, [row(1)], ["output"], suspected=False)
     assert told is not None
     assert told.kind == "ending"
+
+
+@pytest.mark.parametrize("name", sorted(one.template for one in BASE_MODELS.values()))
+def test_every_mark_of_the_recipes_templates_is_a_control_token(name):
+    from llamafactory.data.template import TEMPLATES as KNOWN
+
+    template = KNOWN[name]
+    formats = [getattr(template, one) for one in vars(template) if one.startswith("format_")]
+    slots = [slot for one in formats for slot in one.slots if isinstance(slot, str)]
+    texts = [*slots, *template.stop_words]
+    marked = [text for text in texts if text.replace("{{content}}", "").strip()]
+    assert len(marked) >= 2
+    for text in marked:
+        assert control_token(text), text
+        left = text.replace("{{content}}", "")
+        while token := control_token(left):
+            left = left.replace(token, " ")
+        # Names of roles and of what a tool answers are words, and no tokens.
+        assert set(left.split()) <= {"user", "assistant", "system", "ipython",
+                                     "<tool_response>", "</tool_response>"}  # fmt: skip
