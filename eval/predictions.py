@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mi_llm import alpaca, jsonl, validation
+from mi_llm import alpaca, file_kind, jsonl, validation
 from mi_llm.alpaca import AlpacaRow
 from mi_llm.errors import InputError
 
@@ -32,7 +32,15 @@ def read_predictions(path: Path) -> list[Prediction]:
     for line, value in jsonl.read_lines(path):
         predict, label = (value.get(key) if isinstance(value, dict) else None for key in _KEYS)
         if not isinstance(predict, str) or not isinstance(label, str):
-            raise InputError(f'{path}:{line}: expected {{"prompt", "predict", "label"}} with texts')
+            kind = file_kind.of_value(value)
+            held = (
+                f"{kind}, where predictions are expected; "
+                if kind != "predictions" and kind
+                else ""
+            )
+            raise InputError(
+                f'{path}:{line}: {held}expected {{"prompt", "predict", "label"}} with texts'
+            )
         found.append(Prediction(predict, label))
     if not found:
         raise InputError(f"{path}: holds no prediction")

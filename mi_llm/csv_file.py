@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from mi_llm import files
+from mi_llm import file_kind, files
 from mi_llm.errors import InputError
 
 _LONGEST = 4 << 20  # bytes of a line
@@ -63,7 +63,8 @@ def _lines(path: Path) -> Iterator[str]:
             if len(data) > _LONGEST:
                 raise InputError(f"{path}: a line is over {_LONGEST >> 20} MB; is it a CSV file?")
             if b"\0" in data:
-                raise InputError(f"{path}: holds NUL characters; save it as CSV in UTF-8")
+                kind = file_kind.of_file(path) or "holds NUL characters; save it as CSV in UTF-8"
+                raise InputError(f"{path}: {kind}")
             yield files.decoded(path, data)
 
 

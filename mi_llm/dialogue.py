@@ -128,7 +128,7 @@ def parsed_dialogue(path: Path, line: int, data: bytes) -> Dialogue:
     """
     value, where = jsonl.parsed_line(path, line, data), f"{path}:{line}"
     if isinstance(value, list) and line == 1:
-        raise InputError(f"{path}: {jsonl.ARRAY}")
+        raise InputError(f"{path}: {jsonl.array_for_lines(value[0] if value else None)}")
     kind = file_kind.of_value(value)
     if kind in ("Alpaca rows", "chat messages"):
         raise InputError(

@@ -118,7 +118,7 @@ def _zipped(path: Path) -> tuple[str, str]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
-        names = []
+        return "an Office file or ZIP archive that is cut short", "get it anew"
     for start, told in _ZIPPED.items():
         if any(name.startswith(start) for name in names):
             return told

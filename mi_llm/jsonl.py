@@ -14,7 +14,6 @@ from mi_llm.errors import InputError
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # made once: json.dumps would make one a call
 
-ARRAY = "is a JSON array where JSON Lines is expected; write one record a line, without [ and ]"
 _GAP = re.compile(r"[\s,]*")
 
 LONGEST_LINE = 16 << 20  # bytes; a dialogue of a thousand turns has a hundredth of it
@@ -83,7 +82,9 @@ def full_list(path: Path, value: Any, expected: str) -> list[Any]:
         InputError: If it is not, naming what was expected: `a list of {"id", "messages"}`.
     """
     if not isinstance(value, list) or not value:
-        raise InputError(f"{path}: expected {expected} that is not empty")
+        kind = file_kind.of_value(value)
+        held = f"; it holds {kind}" if kind else ""
+        raise InputError(f"{path}: expected {expected} that is not empty{held}")
     return value
 
 
@@ -217,7 +218,7 @@ def _kind_of_first(path: Path, line: str) -> str | None:
     if head.partition("\n")[0].strip() != line:
         return None
     if line.startswith("["):
-        return ARRAY
+        return array_for_lines(_first_of(head))
     try:
         _, end = json.JSONDecoder().raw_decode(head)
     except (ValueError, RecursionError):
@@ -230,6 +231,22 @@ def _kind_of_first(path: Path, line: str) -> str | None:
             "on one line, or all of them as an array, [ ... ]"
         )
     )
+
+
+def array_for_lines(first: Any) -> str:
+    """What is wrong with an array, whose first value is given, where JSON Lines is expected."""
+    kind = file_kind.of_value(first)
+    return (
+        f"is a JSON array{f' of {kind}' if kind else ''} where JSON Lines is expected; write one "
+        "record a line, without [ and ]"
+    )
+
+
+def _first_of(array: str) -> Any:
+    try:
+        return json.JSONDecoder().raw_decode(array, _GAP.match(array, 1).end())[0]  # type: ignore[union-attr]  # it matches nothing, too
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_lines(text: str) -> bool:

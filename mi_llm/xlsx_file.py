@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mi_llm import files
+from mi_llm import file_kind, files
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -143,4 +143,7 @@ def _too_large(path: Path, how: str) -> InputError:
 
 
 def _unreadable(path: Path, reason: str) -> InputError:
+    kind = file_kind.of_file(path)
+    if kind and "XLSX" not in kind and "Office" not in kind:
+        return InputError(f"{path}: {kind.partition(';')[0]}, not a workbook; save it as .xlsx")
     return InputError(f"{path}: not a workbook that can be read: {reason}; save it as .xlsx")

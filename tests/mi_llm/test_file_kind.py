@@ -12,10 +12,12 @@ from typing import Any
 import openpyxl
 import pytest
 
+from converters.corpora import annomi as annomi_reader
 from converters.corpora import messages
+from converters.corpora import psydtcorpus as psydtcorpus_reader
 from converters.corpora.intake import Intake
 from eval.predictions import read_predictions
-from mi_llm import alpaca, files, jsonl
+from mi_llm import alpaca, files, jsonl, xlsx_file
 from mi_llm.dialogue import read_dialogues
 from mi_llm.errors import InputError
 
@@ -39,6 +41,10 @@ def chats(path: Path) -> Any:
 
 def dialogues(path: Path) -> Any:
     return list(read_dialogues(path))
+
+
+def psydtcorpus(path: Path) -> Any:
+    return list(psydtcorpus_reader.read(path, Intake()))
 
 
 READERS: list[Callable[[Path], Any]] = [
@@ -66,6 +72,7 @@ BYTES = {
     "is a presentation (PPTX)": archive("ppt/slides/slide1.xml"),
     "is an OpenDocument file": archive("mimetype", "content.xml"),
     "is a ZIP archive": archive("a.json"),
+    "is an Office file or ZIP archive that is cut short": workbook()[:900],
     "is an old Office file": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512,
     "is a PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
     "is gzip": b"\x1f\x8b\x08\0\0\0\0\0\0\xff",
@@ -96,6 +103,30 @@ def test_bytes_that_are_no_utf8_are_told_by_their_kind(
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (BYTES["is a Word document (DOCX)"], "is a Word document (DOCX), not a workbook"),
+        (BYTES["is an old Office file"], "not a workbook that can be read: an old .xls, or locked"),
+        (b"a,b\n1,2\n", "is CSV, not a workbook"),
+        (b"nonsense", "not a workbook that can be read"),
+    ],
+)
+def test_a_file_that_is_no_workbook_is_told_by_its_kind(tmp_path: Path, data: bytes, said: str):
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        xlsx_file.load(path)
+    assert str(caught.value).startswith(f"{path}: {said}")
+
+
+def test_a_workbook_where_a_table_is_expected_is_told(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(workbook())
+    with pytest.raises(InputError, match=r"a\.csv: is an Excel workbook \(XLSX\)"):
+        list(annomi_reader.read(path, Intake()))
+
+
 @pytest.mark.parametrize("wide", ["utf-16-le", "utf-16-be"])
 def test_ascii_in_utf16_without_a_mark_is_told_though_it_reads_as_utf8(tmp_path: Path, wide: str):
     path = tmp_path / "a.json"
@@ -108,9 +139,13 @@ TEXTS: list[tuple[Callable[[Path], Any], str, str]] = [
     (chats, json.dumps(CHAT, indent=1), "is a JSON record over several lines where JSON Lines"),
     (dialogues, json.dumps(DIALOGUE, indent=2), "is a JSON record over several lines"),
     (chats, "\n".join([json.dumps(CHAT, indent=1)] * 2), "is a JSON record over several lines"),
-    (dialogues, json.dumps([DIALOGUE], indent=1), "is a JSON array where JSON Lines is expected"),
-    (dialogues, json.dumps([DIALOGUE]), "is a JSON array where JSON Lines is expected"),
-    (read_predictions, json.dumps([PREDICTION] * 2, indent=1), "is a JSON array where"),
+    (dialogues, json.dumps([DIALOGUE], indent=1), "is a JSON array of dialogues where JSON Lines"),
+    (dialogues, json.dumps([DIALOGUE]), "is a JSON array of dialogues where JSON Lines"),
+    (dialogues, json.dumps([ROW], indent=1), "is a JSON array of Alpaca rows where JSON Lines"),
+    (dialogues, "[\n]", "is a JSON array where JSON Lines is expected"),
+    (read_predictions, json.dumps([PREDICTION] * 2, indent=1), "is a JSON array of predictions"),
+    (read_predictions, json.dumps(DIALOGUE), ":1: dialogues, where predictions are expected"),
+    (psydtcorpus, json.dumps(ROW), "that is not empty; it holds Alpaca rows"),
     (jsonl.read_json, json.dumps(ROW) + "\n" + json.dumps(ROW), "is JSON Lines, one value a line"),
     (chats, "<!DOCTYPE html><html></html>", "is an HTML page"),
     (chats, '<?xml version="1.0"?><a/>', "is XML"),

@@ -278,7 +278,7 @@ def test_the_rule_names_what_the_loader_dies_of_or_changes_and_nothing_else(
 
 @pytest.mark.slow
 @given(**CASES)
-@settings(max_examples=3000, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=2000, deadline=None, suppress_health_check=QUIET)
 def test_the_rule_agrees_with_the_loader_over_thousands_of_files(
     folder: Path, rows: list[str], array: bool, first: int | None
 ):
