@@ -53,7 +53,7 @@ def at_risk(plain: str, start: int, end: int, risk: Risk) -> Who:
         risk: Which danger they are a sign of.
     """
     words = plain[start:end]
-    if _DIED.match(plain, end):
+    if _DIED.match(plain, end) and not _WISHES.search(plain, max(0, start - 4), end):
         return "nobody"
     if _HIMSELF.search(words):
         return "nobody" if _DEAD.match(plain, end) else "other"
@@ -109,7 +109,7 @@ def _subject(plain: str, start: int, words: str) -> Who:
     clauses = holds.CLAUSE_END.split(plain[_begin(plain, start) : start])
     head = "我" if words.startswith("我") else "自己" if words.startswith("自己") else ""
     if who := _of_clause(clauses[-1] + head):
-        return "unclear" if _INTRODUCES.search(clauses[-1]) else who
+        return "unclear" if who == "other" and _INTRODUCES.search(clauses[-1]) else who
     if _GENERIC.search(clauses[-1]):
         asks = _ASKED.search(clauses[-1]) or _QUESTION.match(plain, start)
         return "unclear" if asks else "nobody"
@@ -185,7 +185,9 @@ _DEAD = re.compile(
 # Nobody says it of himself.
 _DIED = re.compile(r"(?:而亡|身亡|去世|离世|过世)")
 # "24岁女生想自杀" may be the speaker.
-_INTRODUCES = re.compile(r"(?:\d+|十[一-九])岁[^，]{0,4}(?:[男女]|少年)|[男女]生?\d+岁")
+_INTRODUCES = re.compile(
+    r"(?:\d+|十[一二三四五六七八九])岁[^，]{0,4}(?:[男女]|少年)|[男女]生?\d+岁"
+)
 _SAYING = re.compile(
     r"(?:说|讲|喊|写|道|问|骂|吼|发(?:了)?(?:个|条)?(?:消息|微信|信息|朋友圈)?(?:跟我|给我|和我)?(?:说)?"
     r"|留言|\b(?:say|says|said|told me|texted|wrote|yelled|screamed))[了过着：:，, ]*$"

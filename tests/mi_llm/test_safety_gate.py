@@ -113,6 +113,8 @@ def test_idioms_stories_denials_and_everyday_words_pass(kind):
         ("不是没想过自杀", "hand_over"),
         ("我哥哥去年自杀去世了", None),  # mourned, not saved: the model goes on
         ("三年前自杀过，现在好了", "ask"),
+        ("我18岁女生想自杀", "hand_over"),
+        ("明星自杀身亡", None),
         ("以前割过腕，最近又想割腕", "hand_over"),
         ("孩子今年高一。说要跳楼。", "ask"),
         ("I have no hope and I want to kill myself", "hand_over"),
