@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from converters.asking import Asides
     from converters.screening.figure import Format
     from converters.screening.report import Report
-    from mi_llm.service import Service
-    from prompts import Prompt
+    from mi_llm.publishing import Publication
 
 PromptName = Annotated[str, typer.Option(help="Prompt, by its name in prompts/.")]
 
@@ -49,8 +48,10 @@ def screen(
     import prompts
     from converters.asking import ledger_path
     from converters.screening import screen as job
-    from converters.screening.report import report, table
+    from converters.screening.report import as_json, report, table
+    from mi_llm import jsonl
     from mi_llm.service import Service
+    from mi_llm.stamp import stamped_set
 
     figures = _formats(figure) if figure else []
     service = Service(asking.endpoint, ledger_path(output), again=asking.again, progress=True)
@@ -62,18 +63,19 @@ def screen(
     for path in (output, *(path for path, _ in figures)):
         files.refuse_existing(path, overwrite=overwrite)
     found = report(drawn, job.judged(drawn, text, service), seed=seed)
-    for path, kind in figures:
-        _draw(found, path, kind, inputs=paths, seed=seed, overwrite=overwrite)
-    _write_report(
-        found,
-        output,
-        text,
-        service,
-        inputs=paths,
-        sample=sample,
-        seed=seed,
-        overwrite=overwrite,
-    )
+    packages = ["openai", "numpy", *(["matplotlib"] if figures else [])]
+    with stamped_set(inputs=paths, packages=packages) as (outputs, details):
+        stream = outputs.text(output, overwrite=overwrite)
+        stream.write(jsonl.dumped(as_json(found), indent=1) + "\n")
+        for path, kind in figures:
+            _draw(found, path, kind, outputs, overwrite=overwrite)
+        details.update(
+            counts=_counts(found),
+            prompts={text.name: text.sha},
+            sample=sample,
+            seed=seed,
+            endpoint=service.as_stamp(),
+        )
     _tell([*table(found), *([found.alike.line] if found.alike else [])])
     _close(output, "scored", found.scored, found.asides)
 
@@ -115,20 +117,16 @@ def _formats(paths: Sequence[Path]) -> list[tuple[Path, Format]]:
 
 
 def _draw(
-    found: Report, path: Path, kind: Format, *, inputs: Sequence[Path], seed: int, overwrite: bool
+    found: Report, path: Path, kind: Format, outputs: Publication, *, overwrite: bool
 ) -> None:
     from converters.screening.figure import drawing
-    from mi_llm.stamp import write_stamp
 
     means = {one.corpus.name: one.means for one in found.corpora if one.means}
     if not means:
         print(f"{path}: not drawn, since nothing was scored", file=sys.stderr)
         return
     drawn = drawing(means, kind)
-    with files.whole(path, overwrite=overwrite) as stream:
-        stream.buffer.write(drawn.data)
-    counts = {"corpora": len(means), "scored": found.scored}
-    write_stamp(path, inputs=inputs, counts=counts, packages=["matplotlib"], seed=seed)
+    outputs.file(path, overwrite=overwrite).write_bytes(drawn.data)
     if drawn.numbered:
         print(
             f"{path}: no font here draws {', '.join(drawn.numbered)}, so corpora are numbered in "
@@ -137,36 +135,10 @@ def _draw(
         )
 
 
-def _write_report(
-    found: Report,
-    output: Path,
-    prompt: Prompt,
-    service: Service,
-    *,
-    inputs: Sequence[Path],
-    sample: int,
-    seed: int,
-    overwrite: bool,
-) -> None:
-    from converters.screening.report import as_json
-    from mi_llm import jsonl
-    from mi_llm.stamp import stamped
-
-    opened = stamped(output, inputs=inputs, packages=["openai", "numpy"], overwrite=overwrite)
-    with opened as (stream, details):
-        stream.write(jsonl.dumped(as_json(found), indent=1) + "\n")
-        set_aside = {kind: count for (_, kind), count in sorted(found.asides.items())}
-        details.update(
-            counts={
-                "scored": found.scored,
-                **set_aside,
-                **(found.alike.counts if found.alike else {}),
-            },
-            prompts={prompt.name: prompt.sha},
-            sample=sample,
-            seed=seed,
-            endpoint=service.as_stamp(),
-        )
+def _counts(found: Report) -> dict[str, int]:
+    set_aside = {kind: count for (_, kind), count in sorted(found.asides.items())}
+    alike = found.alike.counts if found.alike else {}
+    return {"scored": found.scored, **set_aside, **alike}
 
 
 def _close(output: Path, word: str, done: int, asides: Asides) -> None:

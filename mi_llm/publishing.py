@@ -3,34 +3,27 @@
 All is written to drafts first. Then come the new stamps, then the files, the first of them last: it
 is the one that make and people wait for. A stamp names the hashes of all that was written with it,
 so whatever a kill leaves is the old set, the new set, or one that `require_whole` refuses.
-
-A draft is locked while its process lives, however that ends; the next run that writes to the same
-folder sweeps what is not.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import re
 import shlex
-import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
-from mi_llm import entries
+from mi_llm import drafts
 from mi_llm.errors import InputError
 from mi_llm.secret_settings import without_secrets
 
-_DRAFT = re.compile(r"\.([0-9a-f]{8})-\d+(?:-\d+)?\.(tmp|old)")
 _INPUTS: ContextVar[tuple[Path, ...]] = ContextVar("inputs", default=())
 _FOLDERS: dict[Path, Path] = {}  # folders that are being filled, and what they will be
 
@@ -74,25 +67,30 @@ def reading_from(inputs: Sequence[Path], outputs: Sequence[Path] = ()) -> Iterat
 def require_whole(path: Path) -> None:
     """Refuse a file or folder that is not what its stamp says, or whose companions are not.
 
-    What has no stamp is taken as it is: somebody else wrote it.
+    What has no stamp is taken as it is: somebody else wrote it. A companion may be missing, but for
+    the one that is put in place last.
 
     Raises:
         InputError: With the command to run again.
     """
-    stamp, name = stamp_path(path), path.name
-    if not stamp.is_file():
-        stamp, name = stamp_path(path.parent), f"{path.parent.name}/{path.name}"
-        if not stamp.is_file() or name not in _stamped(stamp):
+    file, name = stamp_path(path), path.name
+    if not file.is_file():
+        file, name = stamp_path(path.parent), f"{path.parent.name}/{path.name}"
+        if not file.is_file() or name not in _stamped(file).digests:
             return
-    for other, (digest, command) in _stamped(stamp).items():
-        file = stamp.parent / other
-        if _digest(file) != digest:
-            which = "it" if other == name else f"{file}, written with it,"
-            fault = "is of another run, or was changed" if file.is_file() else "is missing"
-            raise InputError(
-                f"{path}: {which} {fault}; run again: {command} (or remove {stamp} to take it as "
-                "it is)"
-            )
+    stamp = _stamped(file)
+    for other in dict.fromkeys([name, *stamp.digests, stamp.last]):
+        beside, digest = file.parent / other, stamp.digests.get(other)
+        if beside.exists() and _digest(beside) == digest:  # neither of a folder
+            continue
+        if not beside.exists() and other not in (name, stamp.last):
+            continue
+        which = "it" if other == name else f"{beside}, written with it,"
+        fault = "is of another run, or was changed" if beside.exists() else "is missing"
+        raise InputError(
+            f"{path}: {which} {fault}; run again: {stamp.command} (or remove {file} to take it as "
+            "it is)"
+        )
 
 
 def refuse_special(path: Path) -> None:
@@ -136,7 +134,7 @@ def refuse_existing_folder(path: Path, *, overwrite: bool, inputs: Sequence[Path
     """Raise `InputError` if something stands at `path` that may not be replaced by a folder."""
     refuse_no_folder(path)
     with naming(path):
-        restore(path)
+        drafts.restore(path)
         if not path.exists() or not any(path.iterdir()):
             return
         for one in _inputs(inputs):
@@ -157,15 +155,15 @@ def refuse_no_folder(path: Path) -> None:
 def _begun_by_this_command(path: Path) -> bool:
     """Whether an output is left from a killed run of the command being run, and nobody's work.
 
-    It is what its stamp says, and something that was to appear with it is missing.
+    It is what its stamp says, and what was to appear last is missing.
     """
-    stamp = stamp_path(path)
-    facts = _stamped(stamp) if stamp.is_file() else {}
-    found = {name: path.parent / name for name in facts}
+    file = stamp_path(path)
+    stamp = _stamped(file) if file.is_file() else None
     return (
-        any(not file.is_file() for file in found.values())
-        and all(_digest(file) in (None, facts[name][0]) for name, file in found.items())
-        and all(command == command_line() for _, command in facts.values())
+        stamp is not None
+        and stamp.command == command_line()
+        and _digest(path) == stamp.digests.get(path.name)
+        and not (path.parent / stamp.last).exists()
     )
 
 
@@ -209,7 +207,7 @@ class Publication:
     def file(self, path: Path, *, overwrite: bool = False) -> Path:
         """The empty draft of a file, to be filled by whatever writes to a path."""
         refuse_existing(path, overwrite=overwrite, inputs=self._inputs)
-        return self._draft(path, _new_file)
+        return self._draft(path, drafts.new_file)
 
     def text(self, path: Path, *, overwrite: bool = False) -> TextIO:
         """The draft of a UTF-8 text file, open for writing."""
@@ -228,7 +226,7 @@ class Publication:
         if path in _FOLDERS:
             return path
         refuse_existing_folder(path, overwrite=overwrite, inputs=self._inputs)
-        draft = self._draft(path, _new_folder)
+        draft = self._draft(path, drafts.new_folder)
         _FOLDERS[draft] = shown(path)
         if not fixed:
             self._changing.add(path)
@@ -251,10 +249,10 @@ class Publication:
         for stream in self._streams:
             stream.close()
         for draft, _ in self._drafts.values():
-            _sync(draft)
+            drafts.sync(draft)
         for path, (draft, _) in reversed(self._drafts.items()):
             with naming(path):
-                _put(draft, path)
+                drafts.put(draft, path)
 
     def discard(self) -> None:
         """Undo everything, the folders on the way as well."""
@@ -262,7 +260,7 @@ class Publication:
             with suppress(OSError):
                 stream.close()
         for draft, _ in self._drafts.values():
-            _remove(draft)
+            drafts.remove(draft)
         for folder in reversed(self._made):
             with suppress(OSError):
                 folder.rmdir()
@@ -273,15 +271,15 @@ class Publication:
             _FOLDERS.pop(draft, None)
             os.close(lock)
 
-    def _draft(self, path: Path, new: Any) -> Path:
+    def _draft(self, path: Path, new: Callable[[Path], tuple[Path, int]]) -> Path:
         with naming(path):
             self._made += (missing := [one for one in reversed(path.parents) if not one.exists()])
             if missing:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            sweep(path.parent)
+            drafts.sweep(path.parent)
             if path in self._drafts:
                 raise InputError(f"{path}: is named twice; give each output a name of its own")
-            self._drafts[path] = _locked(path, new)
+            self._drafts[path] = new(path)
         return self._drafts[path][0]
 
 
@@ -307,123 +305,15 @@ def publication(*, inputs: Sequence[Path] = ()) -> Iterator[Publication]:
         outputs.close()
 
 
-def restore(path: Path) -> None:
-    """Bring back a folder that a kill left moved aside, its successor not yet in place."""
-    if not path.exists():
-        for old in path.parent.glob(f".{_mark(path.name)}-*.old"):
-            with _abandoned(old) as is_abandoned:
-                if is_abandoned and not path.exists():
-                    old.rename(path)
-
-
-def sweep(folder: Path) -> None:
-    """Remove drafts in a folder whose process is no more."""
-    names = [one.name for one in folder.iterdir()]
-    found = [match for match in map(_DRAFT.fullmatch, names) if match]
-    marks = {_mark(name) for name in names} if found else set()
-    for match in found:
-        mark, kind = match.groups()
-        if kind == "tmp" or mark in marks:  # else what was moved aside is all there is
-            with _abandoned(folder / match.string) as is_abandoned:
-                if is_abandoned:
-                    _remove(folder / match.string)
-
-
 def _inputs(more: Sequence[Path]) -> list[Path]:
     return [one for one in (*_INPUTS.get(), *more) if one.exists()]
-
-
-@contextmanager
-def _abandoned(draft: Path) -> Iterator[bool]:
-    """Whether nobody holds a draft's lock; it is held within the block."""
-    try:
-        lock = os.open(draft, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        yield False
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held, or the file system has no locks
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(lock)
-
-
-def _locked(path: Path, new: Any) -> tuple[Path, int]:
-    """A new draft beside `path` with its lock."""
-    for number in count():
-        # Shorter than any name that the file system takes, so that it is never what fails.
-        draft = path.with_name(f".{_mark(path.name)}-{os.getpid()}-{number}.tmp")
-        try:
-            lock = new(draft)
-        except FileExistsError:
-            continue
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with suppress(OSError):  # swept before it was locked
-            if draft.stat().st_ino == os.fstat(lock).st_ino:
-                return draft, lock
-        os.close(lock)
-    raise AssertionError("count() does not end")
-
-
-def _new_file(draft: Path) -> int:
-    return os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-
-
-def _new_folder(draft: Path) -> int:
-    draft.mkdir()
-    return os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def _mark(name: str) -> str:
-    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-
-
-def _put(draft: Path, path: Path) -> None:
-    """Rename a draft; what people entered there is kept, another folder moved aside and removed."""
-    entries.make_way(path)
-    if not draft.is_dir() or not path.exists() or not any(path.iterdir()):
-        draft.replace(path)
-        return
-    lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        old = draft.with_suffix(".old")
-        path.rename(old)
-        draft.replace(path)
-        shutil.rmtree(old)
-    finally:
-        os.close(lock)
-
-
-def _sync(draft: Path) -> None:
-    for file in _files(draft):
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _remove(draft: Path) -> None:
-    shutil.rmtree(draft, ignore_errors=True)
-    with suppress(OSError):
-        draft.unlink()
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
 
 
 _NOT_DIGESTED = (".xlsx", ".safetensors", ".bin")
 
 
 def _digests(path: Path, draft: Path) -> Iterator[tuple[Path, str]]:
-    for file in _files(draft):
+    for file in drafts.files_of(draft):
         if not draft.is_dir() or file.suffix not in _NOT_DIGESTED:
             digest = _digest(file)
             assert digest is not None
@@ -439,17 +329,24 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-def _stamped(stamp: Path) -> Mapping[str, tuple[str, str]]:
-    """What a stamp says of its output and of all that was written with it.
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """What a stamp says: the command, and by name from its folder what was written, with SHA-256.
 
-    Returns:
-        By name, from the stamp's folder: the SHA-256, and the command that wrote it.
+    `last` is what was put in place last: without it a run was cut short.
     """
+
+    command: str
+    digests: dict[str, str]
+    last: str
+
+
+def _stamped(stamp: Path) -> _Stamp:
     own = stamp.name.removesuffix(".stamp.json")
     try:
         facts = json.loads(stamp.read_bytes())
-        command = facts["command"]
         digests = {own: next(iter(facts["output"].values())), **facts.get("with", {})}
+        whole = {name: digest for name, digest in digests.items() if digest}
+        return _Stamp(facts["command"], whole, facts.get("last", own))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, StopIteration):
         raise InputError(f"{stamp}: not a stamp; remove it to take {own} as it is") from None
-    return {name: (digest, command) for name, digest in digests.items() if digest}

@@ -64,7 +64,7 @@ def stamped_set(
         digests = outputs.digests()
         for output in digests:
             own = {"output": {str(output): digests[output].get(output)}}
-            beside = _beside(output, digests)
+            beside = _beside(output, digests, last=next(iter(digests)))
             stream = outputs.text(stamp_path(output), overwrite=True)
             stream.write(_text({**own, **beside, **facts, **details}))
 
@@ -86,7 +86,9 @@ def stamped_folder(
         yield outputs.folder(output, overwrite=overwrite, fixed=fixed), details
 
 
-def _beside(output: Path, digests: Mapping[Path, Mapping[Path, str]]) -> dict[str, Any]:
+def _beside(
+    output: Path, digests: Mapping[Path, Mapping[Path, str]], *, last: Path
+) -> dict[str, Any]:
     """The hashes of all that is written with an output, by path from its folder."""
     found = {
         os.path.relpath(file, output.parent): digest
@@ -94,7 +96,7 @@ def _beside(output: Path, digests: Mapping[Path, Mapping[Path, str]]) -> dict[st
         for file, digest in one.items()
         if file != output
     }
-    return {"with": found} if found else {}
+    return {"with": found, "last": os.path.relpath(last, output.parent)} if found else {}
 
 
 def write_stamp(

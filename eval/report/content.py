@@ -17,6 +17,7 @@ from eval.sweep.sweep import AgainstLast, Point, Sweep, training_loss
 from mi_llm import jsonl
 from mi_llm.alpaca import AlpacaRow
 from mi_llm.errors import InputError
+from mi_llm.publishing import require_whole
 from mi_llm.statistics import Estimate, few_dialogues
 
 NAMES = {"bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
@@ -102,6 +103,7 @@ def _look(run: Run, rows: Sequence[AlpacaRow]) -> Breakdown:
 
 def _swept(run: Run) -> Swept:
     path = run.home / _SWEEP
+    require_whole(path)
     facts = jsonl.read_json(path)
     try:
         points = tuple(_point(one, facts) for one in facts["points"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -94,10 +95,9 @@ def test_corpora_are_scored_ranked_drawn_and_told(tmp_path: Path, out: Path):
     assert (stamp["sample"], stamp["seed"], stamp["counts"]) == (24, 5, {"scored": 51})
     assert stamp["prompts"] == {"screen.v2": prompts.load("screen.v2").sha}
     assert len(stamp["inputs"]) == 3
-    assert loaded(out.with_name("figure2.png.stamp.json"))["counts"] == {
-        "corpora": 3,
-        "scored": 51,
-    }
+    drawn = loaded(out.with_name("figure2.png.stamp.json"))
+    assert drawn["counts"] == {"scored": 51}
+    assert drawn["with"]["screen.json"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert not [path for path in out.parent.iterdir() if KEY.encode() in path.read_bytes()]
 
 

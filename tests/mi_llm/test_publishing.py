@@ -16,7 +16,7 @@ import pytest
 from mi_llm import files, sheets
 from mi_llm.errors import InputError
 from mi_llm.publishing import reading_from, require_whole
-from mi_llm.stamp import stamp_path, stamped, stamped_set
+from mi_llm.stamp import stamp_path, stamped, stamped_folder, stamped_set
 from tests.kills import killed
 
 NAMES = ("train", "test", "pairs")
@@ -86,16 +86,42 @@ def test_each_stamp_of_a_set_names_the_hashes_of_the_others(tmp_path: Path):
             assert files.sha256(tmp_path / other) in stamps[name]
 
 
-def test_a_set_is_refused_where_one_of_it_was_changed_or_is_missing(tmp_path: Path):
+def test_a_set_is_refused_where_one_of_it_was_changed_or_its_last_is_missing(tmp_path: Path):
     write_set(tmp_path, "new")
     (tmp_path / "test").write_text("by hand")
     with pytest.raises(InputError, match=r"train: .*test, written with it, is of another run, or"):
         require_whole(tmp_path / "train")
     (tmp_path / "test").unlink()
-    with pytest.raises(InputError, match=r"train: .*test, written with it, is missing; run again"):
-        require_whole(tmp_path / "train")
-    stamp_path(tmp_path / "train").unlink()
-    require_whole(tmp_path / "train")  # what has no stamp is somebody's own
+    require_whole(tmp_path / "train")  # the last of them: no kill leaves it without the others
+    (tmp_path / "train").unlink()
+    with pytest.raises(InputError, match=r"pairs: .*train, written with it, is missing; run again"):
+        require_whole(tmp_path / "pairs")
+    stamp_path(tmp_path / "pairs").unlink()
+    require_whole(tmp_path / "pairs")  # what has no stamp is somebody's own
+
+
+def test_a_folder_that_a_kill_kept_from_appearing_is_told_with_the_command(tmp_path: Path):
+    def fill(made: Path) -> None:
+        with stamped_folder(made, inputs=[]) as (draft, details):
+            (draft / "a.csv").write_text("1")
+            (draft / "book.xlsx").write_text("to be written in")
+            details["counts"] = {}
+
+    for number in range(1, 20):
+        made = tmp_path / str(number) / "made"
+        made.parent.mkdir()
+        if killed(partial(fill, made), made.parent, number) and stamp_path(made).exists():
+            break
+    with pytest.raises(InputError, match="made: it is missing; run again: python -m converters"):
+        require_whole(made)
+    fill(made)
+    (made / "book.xlsx").write_text("written in")
+    require_whole(made)
+    require_whole(made / "a.csv")
+    (made / "a.csv").write_text("2")
+    for path in (made, made / "a.csv"):
+        with pytest.raises(InputError, match="is of another run, or was changed"):
+            require_whole(path)
 
 
 def test_an_output_left_by_a_killed_run_is_no_hindrance_but_a_changed_one_is(tmp_path: Path):
