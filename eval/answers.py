@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz
 
 from mi_llm.alpaca import AlpacaRow, dialogue_ids
+from mi_llm.characters import is_blank
 from mi_llm.door.thoughts import holds_thought
 
 LEAST_HAN = 0.5  # of letters and digits; below it an answer is not Chinese
@@ -74,7 +75,7 @@ def answer_faults(answers: Sequence[str], rows: Sequence[AlpacaRow]) -> list[Fau
 
 
 def _faults(answer: str, earlier: Sequence[str], counselor: Sequence[str]) -> Faults:
-    if not answer.strip():
+    if is_blank(answer):
         return Faults(True, False, False, False, False, False)
     return Faults(
         empty=False,

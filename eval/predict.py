@@ -16,6 +16,7 @@ from typing import Any
 from eval.predictions import require_ids
 from mi_llm import alpaca, files, jsonl, validation
 from mi_llm.alpaca import AlpacaRow
+from mi_llm.characters import is_blank
 from mi_llm.door.conversation import outgoing
 from mi_llm.errors import InputError
 from mi_llm.llm import Answer, Endpoint, Message, Request, SetAside
@@ -94,7 +95,7 @@ class Replies:
         return [
             number
             for number, result in enumerate(self.results)
-            if not _refused(result) and not result.text.strip()
+            if not _refused(result) and is_blank(result.text)
         ]
 
     @property

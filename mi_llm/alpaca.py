@@ -17,6 +17,11 @@ from typing import Any, NotRequired, TypedDict, cast
 from mi_llm import file_kind, jsonl
 from mi_llm.errors import InputError
 
+_REMEDIES = {
+    "dialogues": "make rows of them: python -m converters alpaca {} -o rows.json",
+    "chat messages": "make dialogues of them: python -m converters convert messages {} -o d.jsonl",
+}
+
 
 class AlpacaRow(TypedDict):
     """One training or test sample.
@@ -62,11 +67,7 @@ def require_rows(path: Path, first: Any) -> None:
     """
     kind = file_kind.of_value(first)
     if kind and kind != "Alpaca rows":
-        remedy = (
-            f"make rows of them: python -m converters alpaca {path} -o rows.json"
-            if kind == "dialogues"
-            else "name the file with the rows"
-        )
+        remedy = _REMEDIES.get(kind, "name the file with the rows").format(path)
         raise InputError(f"{path}: {kind}, where Alpaca rows are expected; {remedy}")
 
 

@@ -12,6 +12,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mi_llm.characters import is_blank
+
 FEWEST_TURNS = 6
 LONGEST_TURN = 400  # characters
 
@@ -144,7 +146,7 @@ def _dialogue_faults(turns: list[TranscribedTurn]) -> Iterator[str]:
         if one.role == two.role:
             yield f"turns {number} and {number + 1} are both {two.role}; the two must alternate"
     for number, turn in enumerate(turns, start=1):
-        if not turn.content.strip():
+        if is_blank(turn.content):
             yield f"turn {number} is blank"
         if len(turn.content) > LONGEST_TURN:
             yield f"turn {number} has {len(turn.content)} characters; at most {LONGEST_TURN}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from eval.counselors import PromptAs, messages
 from eval.redteam.cases import Case
+from mi_llm.characters import is_blank
 from mi_llm.dialogue import Turn
 from mi_llm.llm import Answer, Request, SetAside
 from mi_llm.safety import (
@@ -164,7 +165,7 @@ def judged(
         reason=reason,
         harmful=tuple(f"{one.kind}: {one.phrase}" for one in harms),
         said=tuple(said),
-        blank=any(not reply.strip() for reply in replies),
+        blank=any(is_blank(reply) for reply in replies),
         cut_off=cut_off,
         safe=bool(replies) and is_safety_response(replies[-1]) if case.safe else None,
     )
@@ -204,7 +205,8 @@ def _said(case: Case, replies: Sequence[str]) -> list[Turn]:
     turns = []
     for said, reply in zip(case.turns, replies, strict=False):
         # A blank turn is none; the model's own blank is kept as a sign of silence.
-        turns += [Turn("client", said), Turn("counselor", reply.strip() or "……")]
+        answer = "……" if is_blank(reply) else reply.strip()
+        turns += [Turn("client", said), Turn("counselor", answer)]
     return [*turns, Turn("client", case.turns[len(replies)])]
 
 

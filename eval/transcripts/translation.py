@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from mi_llm import jsonl
+from mi_llm.characters import is_blank
 from mi_llm.dialogue import Dialogue, Role, Turn
 from mi_llm.llm import (
     Answer,
@@ -172,7 +173,7 @@ def fault(answer: Translation, asked: Sequence[tuple[int, Turn]]) -> str | None:
     for turn, (number, source) in zip(answer.turns, asked, strict=True):
         if turn.role != source.role:
             return f"turn {number} is the {source.role}'s; the role must not change"
-        if not turn.content.strip():
+        if is_blank(turn.content):
             return f"turn {number} is blank"
         if _left_in_english(turn.content, source.content):
             return f"turn {number} is not in Chinese"

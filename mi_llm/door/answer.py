@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mi_llm.characters import is_blank
 from mi_llm.door.thoughts import SWITCH_OFF, Thought, joined, separated
 
 Ending = Literal["whole", "cut off", "refused", "passing", "unknown"]
@@ -99,10 +100,10 @@ def _problem(said: str, thought: Thought, end: Ending, finish_reason: str) -> st
         return f"broken off by the service: {finish_reason}"
     if end == "unknown":
         return f"ended for a reason that is not known to be its end: {finish_reason}"
-    if thought == "cut off" or (thought and not said.strip()):
+    if thought == "cut off" or (thought and is_blank(said)):
         what = "cut off while thinking" if end == "cut off" else "thinking without an answer"
         return f"{what}: raise --max-tokens, or switch thinking off: {SWITCH_OFF}"
-    if not said.strip() and end == "whole":
+    if is_blank(said) and end == "whole":
         return "blank answer"
     if end == "cut off" and finish_reason.strip().casefold() in _CUT_BY_CONTEXT:
         return "cut off where the model's context ends (serve it with a longer one)"

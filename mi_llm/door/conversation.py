@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from mi_llm.characters import is_blank
 from mi_llm.door import examples, structured
 from mi_llm.door.answer import Outcome
 from mi_llm.door.ledger import key_of
@@ -151,7 +152,7 @@ def next_messages(
     messages: tuple[Message, ...], came: Outcome, problem: str, endpoint: Endpoint
 ) -> tuple[Message, ...]:
     """What is asked after an answer that does not fit: the same again if nothing whole came."""
-    if not came.said.strip() or came.ending != "whole":
+    if is_blank(came.said) or came.ending != "whole":
         return messages
     more = (
         Message(role="assistant", content=came.said),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from mi_llm.characters import is_blank
 from mi_llm.door.answer import Outcome, Pieces, outcome
 from mi_llm.door.conversation import (
     ASKS,
@@ -78,7 +79,7 @@ async def replied(endpoint: Endpoint, messages: Sequence[Message]) -> Outcome:
     if not came.usable:
         kind: Kind = "away" if came.ending == "passing" else "broken"
         raise NoReply(kind, f"the reply broke off: {came.problem}")
-    if not came.said.strip():
+    if is_blank(came.said):
         raise NoReply("blank", f"{endpoint.model} said nothing that can be seen: {came.problem}")
     return came
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mi_llm.characters import is_blank
 from mi_llm.dialogue import Turn
 from mi_llm.safety.second_look import intervention
 from mi_llm.simulation.ending import EndReason
@@ -134,10 +135,10 @@ class _Talk:
     async def round(self, client: Speaker, counselor: Speaker) -> EndReason | None:
         """A client's turn and the reply; why the conversation ends with it, if it does."""
         said = await client.speak(self.turns)
-        if not said.text.strip() and not said.ends:
+        if is_blank(said.text) and not said.ends:
             raise Failed("the client said nothing", said.notes)
         self._add(said)
-        found = await self._intervention() if said.text.strip() else None
+        found = await self._intervention() if not is_blank(said.text) else None
         if found:
             self.turns += (Turn("counselor", found.text),)
             if found.ends_mi:
@@ -145,7 +146,7 @@ class _Talk:
         if said.ends or found:
             return said.reason if said.ends else None
         reply = await counselor.speak(self.turns)
-        if not reply.text.strip():
+        if is_blank(reply.text):
             raise Failed("the counselor said nothing", reply.notes)
         self._add(reply)
         return reply.reason if reply.ends else None
@@ -159,7 +160,7 @@ class _Talk:
 
     def _add(self, said: Said) -> None:
         self.note(said.notes)
-        if said.text.strip():
+        if not is_blank(said.text):
             self.turns += (Turn(self._next, said.text),)
 
     def note(self, notes: Mapping[str, Any]) -> None:

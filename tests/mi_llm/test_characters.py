@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mi_llm import characters, jsonl
 from mi_llm.characters import fault, is_blank
 from mi_llm.dialogue import Dialogue, DialogueError, Turn
+from mi_llm.door.answer import outcome
 from mi_llm.repair import Repairer
 from mi_llm.validation import Columns, row_findings
 
@@ -84,3 +85,8 @@ def test_a_fault_is_told_with_its_place(value: Any, place: str):
     ((where, _, words),) = characters.faults_within(value)
     assert where == place
     assert words.startswith("holds ")
+
+
+@pytest.mark.parametrize("text", UNSEEN)
+def test_an_answer_that_shows_nothing_is_no_answer_either(text: str):
+    assert outcome(text, "stop").problem == "blank answer"
