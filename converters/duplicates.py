@@ -2,7 +2,8 @@
 
 What is compared is the set of a dialogue's 5-grams, of letters and digits only: width of
 characters, case, white space and punctuation do not count. Two dialogues are near copies if their
-sets have a Jaccard similarity of at least 0.8, or if one holds at least 0.8 of the other's.
+sets have a Jaccard similarity of at least 0.8, and one is nearly a part of the other if that holds
+at least 0.9 of its set (for sets of one size that is a similarity of 0.82).
 An eighth of all 5-grams, chosen by their hash, proposes pairs; each pair is then measured in full,
 so that no pair is reported that is not one. A pair near the threshold may be missed.
 """
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 from mi_llm.dialogue import Dialogue
 
 SHINGLE = 5  # characters
-THRESHOLD = 0.8  # Jaccard, or the share of the smaller one that the larger one holds
+THRESHOLD = 0.8  # Jaccard
+PART = 0.9  # the share of the smaller one that the larger one holds
 
 _NO_LETTER = re.compile(r"[\W_]+")
 _SAMPLED = np.uint64(8)  # one 5-gram in so many proposes pairs
@@ -158,11 +160,11 @@ class DuplicateFinder:
         sampled[0] = True  # equal texts propose each other however short they are
         self._samples.append(found[sampled])
 
-    def pairs(self, parted: Callable[[int, int], bool]) -> Iterator[tuple[int, int, float, float]]:
+    def pairs(self, wanted: Callable[[int, int], bool]) -> Iterator[tuple[int, int, float, float]]:
         """Yield two places of dialogues, their Jaccard similarity, and the share of the smaller.
 
         Args:
-            parted: Whether a pair still is to be measured.
+            wanted: Whether a pair is to be measured, asked for each as it comes.
         """
 
         @lru_cache(maxsize=2_000)
@@ -171,14 +173,19 @@ class DuplicateFinder:
 
         samples = self._samples
         for one, two in similar_pairs(samples, _PROPOSED):
-            if parted(one, two) and similarity(samples[one], samples[two])[1] >= _PROPOSED:
+            if wanted(one, two) and similarity(samples[one], samples[two])[1] >= _PROPOSED:
                 yield one, two, *similarity(of(one), of(two))
+
+    def of_one_length(self, one: int, two: int) -> bool:
+        """Whether two dialogues can be near copies by how much is said, to judge by the samples."""
+        sizes = sorted(len(self._samples[place]) for place in (one, two))
+        return sizes[0] >= _PROPOSED * sizes[1]
 
     def clusters(self) -> list[Cluster]:
         """The clusters of near copies by Jaccard similarity, sorted by their first id."""
         joined = Partition(len(self.ids))
         smallest: dict[int, float] = {}
-        for one, two, jaccard, _ in self.pairs(lambda *_: True):
+        for one, two, jaccard, _ in self.pairs(self.of_one_length):
             if jaccard >= THRESHOLD:
                 known = [smallest.get(joined.root(place), 1.0) for place in (one, two)]
                 joined.join(one, two)

@@ -2,12 +2,13 @@
 
 Two dialogues are related if
 
-1. they share consecutive whole turns (see `STRETCH`), and either these are a third or more of the
-   smaller dialogue, or few dialogues share them. So are two of which one begins, ends or contains
-   the other, windows over one dialogue, and rows of its rounds with any part of their history;
-2. one is a near copy of the other or of a part of it (`converters.duplicates`);
-3. one is short and stands whole in the other, or the end of one is the beginning of the other, and
-   few dialogues share that; equal ones are related however many there are.
+1. they are equal, near copies (`converters.duplicates`), or a third or more of the consecutive
+   whole turns of either (see `STRETCH`) stands in the other, however many dialogues are so: windows
+   over one dialogue, and rows of its rounds with any part of their history;
+2. a third or more of one stands in the other, word for word or nearly, and in few others that are
+   not related to that by the first rule: the beginning, end or middle of a dialogue;
+3. few dialogues share consecutive turns, how little of either they may be; if these are short or
+   one turn, only where they are the whole of one, or the end of one and the beginning of the other.
 
 Relatives of relatives are related too. What many dialogues share that have nothing else in common,
 such as a hotline's opening, relates none of them: it would make one cluster of a whole corpus.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -26,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.duplicates import (
+    PART,
     THRESHOLD,
     DuplicateFinder,
     Hashes,
@@ -39,6 +42,7 @@ from mi_llm.dialogue import Dialogue, Round
 
 STRETCH = 30  # length of a stretch that counts: two turns or more, so long together
 SHARE = 1 / 3  # of the smaller dialogue's stretches; the first of two rounds is one of three
+ALIKE = 1 / 5  # Jaccard similarity of the stretches of two dialogues: a third of either
 FEW = 5  # clusters: what more of them share is common talk
 
 _WORD = re.compile(r"[a-z0-9]+")
@@ -67,7 +71,7 @@ class Family:
 
     Attributes:
         ids: Two or more, sorted.
-        near: Whether a near copy is among what joined them; else all of it is word for word.
+        near: Whether near copies or parts are among what joined them; else all is word for word.
     """
 
     ids: tuple[str, ...]
@@ -103,7 +107,7 @@ class Relatives:
     def families(self) -> tuple[list[Family], set[int]]:
         """The families, sorted by their first id, and the hashes of what is common talk."""
         joined = Partition(len(self._stretches))
-        near = self._join_alike(joined)
+        near = [*self._join_alike(joined), *self._join_parts(joined)]
         rare, common = self._shared_by_few(joined)
         for one, two in rare:
             joined.join(one, two)
@@ -124,17 +128,49 @@ class Relatives:
 
         stretches, near = self._stretches, []
         for one, two in similar_pairs(stretches, SHARE):
-            if parted(one, two) and similarity(stretches[one], stretches[two])[1] >= SHARE:
+            if parted(one, two) and similarity(stretches[one], stretches[two])[0] >= ALIKE:
                 joined.join(one, two)
         for _, owners, places in self._shared_parts():
             for one, two in pairwise(owners[places & _WHOLE > 0].tolist()):
                 joined.join(one, two)
-        for one, two, jaccard, share in self._near.pairs(parted):
-            long = len(stretches[one]) and len(stretches[two])
-            if jaccard >= THRESHOLD or (long and share >= THRESHOLD):
+        copies = self._near.pairs(lambda *pair: parted(*pair) and self._near.of_one_length(*pair))
+        for one, two, jaccard, _ in copies:
+            if jaccard >= THRESHOLD:
                 joined.join(one, two)
                 near.append(one)
         return near
+
+    def _join_parts(self, joined: Partition) -> list[int]:
+        """Join what stands in few clusters for a part; return one of each pair of near parts."""
+        roots = [joined.root(one) for one in range(len(self._stretches))]
+        homes: dict[int, set[int]] = defaultdict(set)  # where what is joined to a number stands
+
+        def wanted(one: int, two: int) -> bool:
+            small, large = self._by_size(one, two)
+            known = homes[roots[small]]
+            return roots[small] != roots[large] and len(known) <= FEW and roots[large] not in known
+
+        stretches, near = self._stretches, []
+        for one, two in similar_pairs(stretches, SHARE):
+            if wanted(one, two) and similarity(stretches[one], stretches[two])[1] >= SHARE:
+                small, large = self._by_size(one, two)
+                homes[roots[small]].add(roots[large])
+        for one, two, _, share in self._near.pairs(wanted):
+            if share >= PART and len(stretches[one]) and len(stretches[two]):
+                small, large = self._by_size(one, two)
+                homes[roots[small]].add(roots[large])
+                near.append(small)
+        for root, found in homes.items():
+            if len(found) <= FEW:
+                for home in found:
+                    joined.join(root, home)
+        return [one for one in near if len(homes[roots[one]]) <= FEW]
+
+    def _by_size(self, one: int, two: int) -> tuple[int, int]:
+        """Two dialogues, that with fewer stretches first; among equals by their ids."""
+        ids, stretches = self._near.ids, self._stretches
+        small, large = sorted((one, two), key=lambda place: (len(stretches[place]), ids[place]))
+        return small, large
 
     def _shared_by_few(self, joined: Partition) -> tuple[list[tuple[int, int]], set[int]]:
         """What else relates dialogues as `joined` has them, and what is common talk in them."""
@@ -177,19 +213,21 @@ def _stretches(lengths: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _parts(lengths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Where other parts stand: the whole, single long turns, and two turns or more that are short.
+    """Where other parts stand: the whole, each turn by itself, two turns or more that are short.
 
-    The third number tells whether a part is the whole dialogue, its beginning or its end.
+    The third number tells whether a part is the whole dialogue, or its beginning or end; of a short
+    turn the latter is not told, as such turns end and begin dialogues that have nothing in common.
     """
     count = len(lengths)
     for first in range(count):
         total = 0
         for last in range(first + 1, count + 1):
             total += lengths[last - 1]
+            short, single = total < STRETCH, last - first == 1
             whole = last - first == count
-            short = total < STRETCH
-            if whole or (short if last - first > 1 else not short):
-                yield first, last, _WHOLE * whole + _BEGINS * (not first) + _ENDS * (last == count)
+            if whole or single or short:
+                edge = 0 if single and short else _BEGINS * (not first) + _ENDS * (last == count)
+                yield first, last, edge | _WHOLE * whole
             if not short and first:
                 break
 

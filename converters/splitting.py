@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,21 @@ def split(groups: Iterable[tuple[str, ...]], *, test: int, train: int | None, se
         test=_flat(for_test),
         left_out=_flat([group for group in ordered if group not in chosen]),
     )
+
+
+def nearest(groups: Sequence[tuple[str, ...]], *, test: int, seed: int) -> Split:
+    """`split` with the number of test dialogues nearest to `test` that whole groups add up to.
+
+    Args:
+        groups: Two or more.
+        test: Dialogues wanted in the test set.
+        seed: Any whole number.
+    """
+    total = sum(map(len, groups))
+    for count in sorted(range(1, total), key=lambda count: (abs(count - test), count)):
+        with suppress(InputError):
+            return split(groups, test=count, train=None, seed=seed)
+    raise InputError("fewer than two groups cannot be parted")
 
 
 def groups(ids: Iterable[str], families: Iterable[Family]) -> Iterator[tuple[str, ...]]:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, get_args
 
 from converters import splitting
 from converters.pairs.job import Outcome
+from converters.relatives import Relatives
 from converters.rows import Fits, Placement
 from mi_llm.alpaca import AlpacaRow
 from mi_llm.columns import Columns
-from mi_llm.dialogue import Dialogue
+from mi_llm.dialogue import Dialogue, Role, Turn
 from mi_llm.errors import InputError
 
 
@@ -81,24 +82,48 @@ def parted(
 ) -> tuple[list[PairRow], list[PairRow]]:
     """Rows to train on and rows to test on, parted by dialogue as `converters split` does.
 
+    Related dialogues stay together, so that the test set may be somewhat larger or smaller.
+
     Args:
         made: All rows.
         share: Of the dialogues that go to the test set; at least one does, and one does not.
         seed: The same seed parts the same dialogues in the same way.
 
     Raises:
-        InputError: If there is only one dialogue.
+        InputError: If there is only one dialogue, or all are related.
     """
-    names = sorted({_dialogue(row) for row in made})
-    if len(names) < 2:
-        raise InputError("--test parts dialogues, and all pairs are of one; leave it out")
-    test = min(max(round(share * len(names)), 1), len(names) - 1)
-    drawn = splitting.split([(name,) for name in names], test=test, train=None, seed=seed)
-    held_out = set(drawn.test)
+    said = _as_dialogues(made)
+    relatives = Relatives(said.__getitem__)
+    for dialogue in said.values():
+        relatives.add(dialogue)
+    groups = list(splitting.groups(sorted(said), relatives.families()[0]))
+    if len(groups) < 2:
+        raise InputError(
+            "--test parts unrelated dialogues, and these are one or related; leave it out"
+        )
+    test = min(max(round(share * len(said)), 1), len(said) - 1)
+    held_out = set(splitting.nearest(groups, test=test, seed=seed).test)
     return (
         [row for row in made if _dialogue(row) not in held_out],
         [row for row in made if _dialogue(row) in held_out],
     )
+
+
+def _as_dialogues(made: Sequence[PairRow]) -> dict[str, Dialogue]:
+    """Each dialogue as far as its rows tell it: that with the longest history, and its reply."""
+    longest: dict[str, PairRow] = {}
+    for row in sorted(made, key=lambda row: len(row["history"])):
+        longest[_dialogue(row)] = row
+    found = {}
+    for name, row in longest.items():
+        rounds = [*row["history"], [row["input"], row["rejected"]]]
+        turns = [
+            Turn(role, text)
+            for pair in rounds
+            for role, text in zip(get_args(Role), pair, strict=True)
+        ]
+        found[name] = Dialogue(name, tuple(turns))
+    return found
 
 
 def _row(pair: Outcome, prompt: str, placement: Placement) -> PairRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -420,7 +421,10 @@ def test_a_dry_run_tells_what_would_be_asked_and_sends_nothing(tmp_path: Path):
 
 
 def many(tmp_path: Path) -> tuple[Path, Path]:
-    dialogues = [talk(f"a/{n}", "你好。", f"你好{n}。", SAID, QUESTIONS) for n in range(10)]
+    said = [
+        "".join(random.Random(n).choices("我想戒烟难受家里工作睡不好", k=40)) for n in range(10)
+    ]
+    dialogues = [talk(f"a/{n}", "你好。", "你好。", said[n], QUESTIONS) for n in range(10)]
     return written(tmp_path, dialogues, [coding(f"a/{n}", "", "Q") for n in range(10)])
 
 
@@ -440,6 +444,21 @@ def test_a_share_of_the_dialogues_is_held_out_by_the_seed(tmp_path: Path):
             drawn.append(held)
     assert drawn[0] == drawn[1] != drawn[2]
     assert f"{tmp_path / 'p_test.json'}: 3 pairs" in done.stdout
+
+
+def test_related_sessions_are_held_out_together(tmp_path: Path):
+    said = [
+        "".join(random.Random(n // 4).choices("我想戒烟难受家里工作睡不好", k=40)) for n in range(8)
+    ]
+    dialogues = [talk(f"a/{n}", "你好。", "你好。", said[n], QUESTIONS) for n in range(8)]
+    path, codes = written(tmp_path, dialogues, [coding(f"a/{n}", "", "Q") for n in range(8)])
+    out = tmp_path / "p.json"
+    with LLMServer(perfect) as server:
+        done = run(server, path, "--codes", codes, "-o", out, "--test", 0.2)
+    assert done.returncode == 0, done.stderr
+    # Two of eight are asked for; there are two groups of four.
+    held = {row["id"] for row in loaded(tmp_path / "p_test.json")}
+    assert held in ({f"a/{n}#2" for n in range(4)}, {f"a/{n}#2" for n in range(4, 8)})
 
 
 def test_the_prompt_can_stand_at_the_head(tmp_path: Path):

@@ -140,7 +140,11 @@ OPENING = turns(
 def test_what_many_unrelated_dialogues_begin_with_glues_none_of_them(opening):
     begun = [Dialogue(one.id, (*opening, *one.turns)) for one in UNRELATED]
     assert families(begun) == []
-    assert families([*begun, Dialogue("v/1", turns("你好"))]) == []
+    for turn in opening:
+        assert families([*begun, Dialogue("v/1", (turn,))]) == []
+    assert families([*begun, Dialogue("v/1", opening)]) == []
+    # A dialogue that broke off behind the opening begins one of them, not all.
+    assert families([*begun, Dialogue("v/1", begun[2].turns[:3])]) == [("u/2", "v/1")]
 
 
 def test_the_opening_of_many_is_common_talk_and_that_of_few_relates_them():
@@ -167,8 +171,9 @@ def test_a_short_round_relates_where_it_ends_one_and_begins_the_other_not_in_the
     assert families(cut) == [("a", "b")]
 
 
-def test_a_long_first_turn_alone_is_a_beginning_and_one_that_gets_other_replies_is_not():
-    whole = made("a/1", "whole", characters=40)
+@pytest.mark.parametrize("characters", [8, 40])
+def test_a_first_turn_alone_is_a_beginning_and_one_that_gets_other_replies_is_not(characters):
+    whole = made("a/1", "whole", characters=characters)
     assert families([*UNRELATED, whole, Dialogue("b/1", whole.turns[:1])]) == [("a/1", "b/1")]
     other = Dialogue("b/1", (whole.turns[0], *made("x", "other").turns[1:]))
     assert families([*UNRELATED, whole, other]) == []
