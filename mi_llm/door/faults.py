@@ -43,6 +43,7 @@ _NO_MODEL = re.compile(r"model.{0,80}(not.{0,5}exist|not.{0,5}found)|model_not_f
 _ABOUT_THE_REQUEST = {400, 413, 422, 500}
 _PASSING = {408, 409, 425, 429}
 _PROXY_LOGIN = 407
+_TOO_LARGE = 413  # for this one request, also where a proxy says so on a page
 _ENDS_TOO_LATE = re.compile(r"/(chat/completions|completions|chat|models|responses)$")
 _LONGEST_TITLE = 80  # characters
 _LONGEST_REASON = 300  # characters of a server's message
@@ -85,7 +86,8 @@ def fault_of(error: Exception, endpoint: Endpoint, key: str) -> Fault:
         return Fault("silent", None, silence(error, endpoint))
     if not isinstance(error, openai.APIStatusError):
         return Fault("passing", None, _one_line(str(error.__cause__ or error), key))
-    if page := page_in(error.response.text):
+    page = page_in(error.response.text)
+    if page and error.status_code != _TOO_LARGE:
         return _page_fault(error, page, endpoint)
     said = _one_line(f"HTTP {error.status_code}: {_message(error)}", key)
     codes = f"{error.code} {error.type} {said} {_inner_code(error.body)}"

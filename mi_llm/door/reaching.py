@@ -21,8 +21,8 @@ from mi_llm.errors import InputError, Stopped
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-_SECONDS = 8.0  # to wait for the list
-_ASIDE = 2.0  # seconds for each further look, once it is known that something is wrong
+_SECONDS = 6.0  # to wait for the list
+_ASIDE = 1.0  # seconds for each further look, once it is known that something is wrong
 _LISTED = 10  # names told
 _NO_SUCH_NAME = (
     "name or service not known",
@@ -110,9 +110,11 @@ async def _judge_status(
     elif page is not None and status != _INTERNAL:
         kind = down if status >= _INTERNAL else InputError
         raise kind(no_service(page, status, endpoint))
+    elif down is Stopped:
+        return  # a key may be good for answers and not for the list: the first answer tells
     elif status in _KEY_REFUSED:
         raise InputError(f"{endpoint.base_url} refuses the key; set MI_LLM_API_KEY")
-    elif down is InputError and status >= _INTERNAL:
+    elif status >= _INTERNAL:
         raise InputError(
             f"{endpoint.base_url}: the server answers HTTP {status}; is it still starting?"
         )
@@ -146,7 +148,7 @@ async def _require_no_better(connection: AsyncOpenAI, endpoint: Endpoint) -> Non
         return
     with suppress(openai.APIError, TimeoutError, json.JSONDecodeError):
         there = connection.with_options(base_url=meant)
-        if _names(await asyncio.wait_for(_got(there, "/models"), _ASIDE)) is not None:
+        if _names(await asyncio.wait_for(_got(there, "/models"), _SECONDS)) is not None:
             raise InputError(
                 f"{endpoint.base_url} is not where the model answers; give --base-url {meant}"
             )

@@ -154,8 +154,8 @@ class Sender:
         if not self._is_llamafactory or isinstance(came, Fault):
             return came
         text, reason, tokens_in, tokens_out = came
-        if reason == "length" and (tokens_out or 0) < self._endpoint.max_tokens and tokens_out:
-            reason = "stop"
+        below = tokens_out is not None and tokens_out < self._endpoint.max_tokens
+        reason = "stop" if reason == "length" and below else reason
         return text, reason, tokens_in, tokens_out
 
     def _simpler(

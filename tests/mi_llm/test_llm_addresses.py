@@ -139,7 +139,7 @@ def told(base_url: str, ledger: Path, model: str = "a") -> str:
 
 
 def test_waiting_for_a_silent_port_leaves_room_within_15_seconds():
-    assert reaching._SECONDS + 2 * reaching._ASIDE <= 12
+    assert reaching._SECONDS + 2 * reaching._ASIDE <= 8
 
 
 def test_https_for_http_is_told_with_the_right_address(tmp_path):
@@ -243,6 +243,27 @@ def test_a_page_between_answers_is_a_fault_that_passes(tmp_path):
     with answering(restarting) as port:
         done = ask(f"http://127.0.0.1:{port}/v1", tmp_path / "l")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_list_that_is_refused_where_answers_are_not_is_no_wrong_address(tmp_path, status):
+    def restricted(method: str, path: str) -> Answer:
+        return (status, '{"error": "no"}') if method == "GET" else (200, GOOD)
+
+    with answering(restricted) as port:
+        assert ask(f"http://127.0.0.1:{port}/v1", tmp_path / "l").returncode == 0
+
+
+def test_a_page_that_refuses_one_long_request_does_not_end_the_run(tmp_path):
+    posts: list[str] = []
+
+    def one_is_too_large(method: str, path: str) -> Answer:
+        posts.append(method)
+        return (413, PAGE) if posts.count("POST") == 1 and method == "POST" else (200, GOOD)
+
+    with answering(one_is_too_large) as port:
+        done = ask(f"http://127.0.0.1:{port}/v1", tmp_path / "l")
+    assert (done.returncode, json.loads(done.stdout)["set_aside"]) == (1, 1)
 
 
 def test_nobody_is_looked_for_where_all_is_in_the_ledger(tmp_path):
