@@ -18,6 +18,7 @@ from eval.shares import Lengths, Share, answer_shares, mean_lengths
 from eval.similarity import MEASURES, Similarity
 from eval.slope import Slope, slope_per_round
 from mi_llm.alpaca import AlpacaRow, dialogue_ids
+from mi_llm.csv_file import whole_number
 from mi_llm.dialogue import Dialogue
 from mi_llm.errors import InputError
 from mi_llm.statistics import PERCENT, Estimate, clustered_mean, few_dialogues
@@ -125,7 +126,7 @@ def round_numbers(rows: Sequence[AlpacaRow]) -> list[int]:
     """
     numbers = (row.get("id", "").rpartition("#")[2].rpartition("-")[2] for row in rows)
     return [
-        int(number) if number.isdecimal() and "#" in row.get("id", "") else len(row["history"]) + 1
+        (whole_number(number) if "#" in row.get("id", "") else None) or len(row["history"]) + 1
         for number, row in zip(numbers, rows, strict=True)
     ]
 

@@ -151,11 +151,14 @@ def _loss(path: Path) -> tuple[tuple[int, float], ...]:
     if not path.is_file():
         return ()
     # A resumed training writes a step again: its last line counts.
-    steps = {
-        int(value["current_steps"]): float(value["loss"])
-        for value in _log_entries(path)
-        if value.get("loss") is not None
-    }
+    try:
+        steps = {
+            int(value["current_steps"]): float(value["loss"])
+            for value in _log_entries(path)
+            if value.get("loss") is not None
+        }
+    except (KeyError, OverflowError, TypeError, ValueError):
+        raise InputError(f"{path}: a loss without its step, or no number; is it a log?") from None
     return tuple(sorted(steps.items()))
 
 

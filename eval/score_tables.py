@@ -67,7 +67,6 @@ def _table(columns: Sequence[str], lines: Iterator[list[str]], kind: Format) -> 
     if kind == "csv":
         return csv_file.text([columns, *lines], mark=False)
     rows = [columns, ["---"] * len(columns), *lines]
-    # A signature holds bars, which would end a cell.
-    return "".join(
-        f"| {' | '.join(c.replace('|', chr(92) + '|') for c in row)} |\n" for row in rows
-    )
+    # A signature holds bars, which would end a cell; a line break in a name would end the row.
+    cells = [[" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)

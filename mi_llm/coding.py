@@ -68,8 +68,8 @@ class Session:
 
     def __post_init__(self) -> None:
         for name in (self.transcript, self.rater):
-            if not name or name != name.strip():
-                raise InputError(f"{name!r} is no name: empty, or space around it")
+            if name != name.strip() or name.splitlines() != [name]:
+                raise InputError(f"{name!r} is no name: empty, of several lines, or space around")
         for number, codes in enumerate(self.volleys, start=1):
             try:
                 miti.check_volley(sorted(codes))

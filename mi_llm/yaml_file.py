@@ -15,7 +15,7 @@ from yaml.constructor import ConstructorError
 from mi_llm import files
 from mi_llm.errors import InputError
 
-MOST_VALUES = 50_000  # about 1,500 profiles
+MOST_VALUES = 20_000  # about 600 profiles
 _MOST_BYTES = 2 << 20
 _DEEPEST = 100
 _LONG = 100  # characters
@@ -102,6 +102,8 @@ class _Loader(yaml.SafeLoader):
         kind = node.tag.removeprefix(_STANDARD)
         if kind not in _KINDS:
             raise _error(f"tag {node.tag!r}; leave it out", node.start_mark)
+        if kind in ("int", "float") and len(str(node.value)) > _LONG:
+            raise _error(f"{_short(node)}: number too long", node.start_mark)
         try:
             value = super().construct_object(node, deep=deep)
         except yaml.YAMLError:

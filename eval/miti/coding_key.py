@@ -41,7 +41,8 @@ def read_key(path: Path) -> dict[str, Origin]:
     for name, item in items.items():
         if not isinstance(item, dict) or not isinstance(item.get("transcript"), str):
             raise InputError(f"{path}: {name}: no transcript; is this the key that 'book' wrote?")
-        if not isinstance(item.get("source"), str):
+        source = item.get("source")
+        if not isinstance(source, str) or source.splitlines() != [source]:
             raise InputError(
                 f"{path}: {name}: {item['transcript']} names no source; "
                 "make transcripts with python -m eval transcripts, then the books again"

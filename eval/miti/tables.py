@@ -39,7 +39,7 @@ _PAPERS_OWN = {"paper_mi_adherent_ratio": "MI-adherent ratio (the paper's, not M
 
 def markdown(table: Table) -> str:
     """A table as Markdown, without a newline at the end."""
-    head, *rows = [[cell.replace("|", "/") for cell in row] for row in table]
+    head, *rows = [[" ".join(cell.replace("|", "/").split()) for cell in row] for row in table]
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

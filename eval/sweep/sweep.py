@@ -210,12 +210,12 @@ def training_loss(folder: Path) -> dict[str, list[tuple[int, float]]]:
     for path in states:
         try:
             log = jsonl.read_json(path)["log_history"]
-        except (InputError, KeyError, TypeError):  # missing, or cut short and told elsewhere
-            continue
-        series = {
-            key: [(int(one["step"]), float(one[key])) for one in log if key in one]
-            for key in ("loss", "eval_loss")
-        }
+            series = {
+                key: [(int(one["step"]), float(one[key])) for one in log if key in one]
+                for key in ("loss", "eval_loss")
+            }
+        except (InputError, KeyError, OverflowError, TypeError, ValueError):
+            continue  # missing, or cut short and told elsewhere
         return {key: points for key, points in series.items() if points}
     return {}
 
@@ -268,4 +268,6 @@ def _adapter_files(folder: Path) -> dict[str, str]:
 def _final_step(folder: Path, *, default: int) -> int:
     """The steps of the whole training; the newest checkpoint's where its state is missing."""
     path = folder / _STATE
-    return int(jsonl.read_json(path).get("global_step", default)) if path.is_file() else default
+    state = jsonl.read_json(path) if path.is_file() else None
+    step = state.get("global_step") if isinstance(state, dict) else None
+    return step if isinstance(step, int) else default

@@ -212,6 +212,8 @@ def _fault(facts: Any, turns: int) -> str | None:
     name = facts.get("source")
     if not isinstance(name, str) or not name.strip():
         return f'.source must name the group it belongs to, such as "glm4_lora"; it is {name!r}'
+    if name.splitlines() != [name]:
+        return f".source is a name, which takes one line; it is {name!r}"
     if facts.get("quality", "high") not in _QUALITIES:
         return f".quality must be high or low; it is {facts['quality']!r}"
     for key in ("original", "irregular"):

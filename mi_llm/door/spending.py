@@ -60,7 +60,7 @@ def read_prices(path: Path) -> Prices:
         try:
             by_model[model] = Price(float(row["input"]), float(row["output"]))
             currencies.add(str(row["currency"]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, OverflowError, TypeError, ValueError):
             raise InputError(
                 f"{path}: {model}: expected input and output, per million tokens, and currency"
             ) from None

@@ -74,6 +74,25 @@ def test_a_page_numbers_turns_and_volleys_and_shows_texts_as_they_are(blank):
     assert types == {"s"}  # a text that begins with = is no formula
 
 
+def test_nothing_that_others_wrote_is_a_formula_in_a_book(tmp_path):
+    wrote = ["=1+1", "+2", "@SUM(A1)", "-3"]
+    facts = {"target_behaviour": '=HYPERLINK("http://x")', "topic": "=t", "note": "=n"}
+    (path,) = make(tmp_path / "b", [transcript("=a/1", *wrote, **facts)], raters="R1")
+    cells = [
+        cell
+        for sheet in openpyxl.load_workbook(path).worksheets
+        for row in sheet.iter_rows()
+        for cell in row
+    ]
+    shown = {
+        cell.value: cell.data_type for cell in cells if cell.value in {*wrote, *facts.values()}
+    }
+    assert shown == dict.fromkeys([*wrote, facts["target_behaviour"]], "s")
+    formulas = [str(cell.value) for cell in cells if cell.data_type == "f"]
+    assert len(formulas) > 10
+    assert not [one for one in formulas if "HYPERLINK" in one or one in {*wrote, "=t", "=n"}]
+
+
 def test_only_the_cells_to_fill_in_are_open_and_there_is_no_password(blank):
     for sheet in openpyxl.load_workbook(blank[0]).worksheets:
         assert sheet.protection.sheet

@@ -264,6 +264,8 @@ def test_an_id_that_stands_in_another_file_is_refused(tmp_path: Path):
         ("glm4", " must be an object"),
         ({}, ".source must name the group"),
         ({"source": " "}, ".source must name the group"),
+        ({"source": "a\nb"}, ".source is a name, which takes one line; it is 'a\\nb'"),
+        ({"source": "a\u2028"}, ".source is a name, which takes one line"),
         ({"source": "a", "quality": "good"}, ".quality must be high or low; it is 'good'"),
         ({"source": "a", "irregular": "B4"}, ".irregular must be a list of texts"),
         ({"source": "a", "original": [1, 2]}, ".original must be a list of texts"),

@@ -91,7 +91,7 @@ def test_a_filled_cell_far_out_is_named(tmp_path: Path, cell: str):
         ('</sheetData><hyperlinks><hyperlink ref="A1:Z90000" location="x"/></hyperlinks>', "links"),
         ("".join(f'<row r="{n}"/>' for n in range(3, 120_000)) + "</sheetData>", "119,999 rows"),
         ("<row>" + "<c/>" * 2_000_000 + "</row></sheetData>", "too large a workbook"),
-        (" " * (65 << 20) + "</sheetData>", "65 MB in"),
+        (" " * (49 << 20) + "</sheetData>", "49 MB in"),
     ],
     ids=["merged", "merged, named otherwise", "a link", "rows", "cells", "unpacked size"],
 )

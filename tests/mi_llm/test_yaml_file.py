@@ -31,12 +31,12 @@ def bomb(line: str, levels: int = 9) -> str:
         bomb("{{deeper: [{}]}}"),
         "- &a [x, x, x]\n" + "- [*a, *a, *a]\n" * 5_000,
         f"- &a {'long' * 1_000}\n" + "- *a\n" * 2_000,
-        "[" + "1," * 60_000 + "]",
+        "[" + "1," * 30_000 + "]",
     ],
     ids=["lists", "merges", "mappings", "many aliases", "a long text repeated", "a long list"],
 )
 def test_what_stands_for_too_much_is_refused(text: str):
-    with pytest.raises(InputError, match=r"^it:\d+: not YAML: more than 50,000 values, aliases"):
+    with pytest.raises(InputError, match=r"^it:\d+: not YAML: more than 20,000 values, aliases"):
         parsed("it", text)
 
 
@@ -52,9 +52,13 @@ def test_what_is_nested_too_deep_is_refused(text: str):
         ("a: &a [*a]", "1: not YAML: *a stands inside what it repeats"),
         ("x: 1\ny: 2026-99-99", "2: not YAML: '2026-99-99' cannot be read as timestamp; write it"),
         ("x: 2001-01-01T00:00:00+99:99", "1: not YAML: '2001-01-01T00:00:00+99:99' cannot be read"),
-        ("x: " + "9" * 5_000, "1: not YAML: '" + "9" * 37 + "...' cannot be read as int"),
+        ("x: " + "9" * 5_000, "1: not YAML: '" + "9" * 37 + "...': number too long"),
         ("x: -" + "9" * 30, "1: not YAML: '-" + "9" * 30 + "': number too long"),
         ("x: 0x" + "f" * 20, "1: not YAML: '0x" + "f" * 20 + "': number too long"),
+        (
+            "x: 1" + ":59" * 50_000,
+            "1: not YAML: '1:59:59:59:59:59:59:59:59:59:59:59:59...': number too",
+        ),
         ("x: !!int abc", "1: not YAML: 'abc' cannot be read as int"),
         ("x: !!int ''", "1: not YAML: '' cannot be read as int"),
         ("x: !!bool maybe", "1: not YAML: 'maybe' cannot be read as bool"),
