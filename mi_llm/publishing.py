@@ -185,8 +185,9 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"{shown(path)}: cannot be written: {reason}") from None
+        reason = error.strerror or str(error)
+        where = f"{shown(path)}: cannot be written"
+        raise InputError(f"{where}: {reason[:1].lower()}{reason[1:]}") from None
 
 
 class Publication:

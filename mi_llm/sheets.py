@@ -5,9 +5,13 @@ Written for Excel, WPS and LibreOffice. openpyxl is imported inside: `--help` an
 
 from __future__ import annotations
 
+import errno
+import gc
 import hashlib
 import math
 import re
+import sys
+import traceback
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -228,11 +232,22 @@ def save(book: Workbook, path: Path, *, overwrite: bool = False, anonymous: bool
             book.save(draft)
         except Exception as error:
             if type(error).__name__ == "SerialisationError":  # lxml's, of openpyxl's own files
-                raise OSError(f"{gettempdir()} is full ({error})") from None
+                _end_quietly(error)
+                raise OSError(errno.ENOSPC, f"no room in {gettempdir()} ({error})") from None
             raise
         xlsx_file.check(publishing.shown(path), draft.read_bytes())  # or nobody could read it back
         if anonymous:
             _forget_origin(draft)
+
+
+def _end_quietly(error: Exception) -> None:
+    """End what openpyxl left open, which fails a second time and would be told with a traceback."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 def _forget_origin(path: Path) -> None:

@@ -138,7 +138,15 @@ def commit() -> str | None:
     """The checkout's commit, `-dirty` behind it when tracked files differ; None outside git."""
     try:
         described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            [
+                "git",
+                "--no-optional-locks",
+                "describe",
+                "--always",
+                "--dirty",
+                "--abbrev=40",
+                "--exclude=*",
+            ],
             cwd=_ROOT,
             capture_output=True,
             text=True,

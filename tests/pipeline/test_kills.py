@@ -225,6 +225,26 @@ def books_survive(kind: str, tmp_path: Path, *, every: int) -> int:
     return number
 
 
+@pytest.mark.parametrize("kind", ["book", "review"])
+def test_books_whose_writing_stops_short_stay_as_they_are(kind: str, tmp_path: Path):
+    top, told = tmp_path / "top", tmp_path / "told"
+    top.mkdir()
+    again = MAKERS[kind](top)
+    before = {path: path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+    def work() -> None:
+        done = again()
+        told.write_text(f"{done.returncode} {done.stderr}")
+
+    for limit in (400, 9000):  # the key or the plan, and a workbook
+        assert not killed(work, top, 0, limit=limit)
+        line = told.read_text()
+        assert line.startswith(f"2 {top}/"), line
+        assert ": cannot be written: " in line
+        assert (line.count("\n"), ".tmp" in line) == (1, False)
+        assert {path: path.read_bytes() for path in top.rglob("*") if path.is_file()} == before
+
+
 @pytest.mark.parametrize("kind", MAKERS)
 def test_marks_outlive_a_kill_while_books_are_replaced(kind: str, tmp_path: Path):
     assert books_survive(kind, tmp_path, every=4) > 8
@@ -352,9 +372,11 @@ def test_a_sample_of_kills_of_make_miti(tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("alone", [True, False], ids=["a process", "all of make"])
+@pytest.mark.parametrize(
+    ("alone", "every"), [(False, 1), (True, 4)], ids=["all of make", "one process"]
+)
 @pytest.mark.parametrize("target", [miti_survives, data_survives])
 def test_a_make_target_that_is_killed_before_any_change_loses_nothing(
-    target: Callable[..., int], tmp_path: Path, alone: bool
+    target: Callable[..., int], tmp_path: Path, alone: bool, every: int
 ):
-    assert target(tmp_path, first=1, every=1, alone=alone) > 20
+    assert target(tmp_path, first=1, every=every, alone=alone) > 20
