@@ -13,6 +13,9 @@ from mi_llm.runs import dataset_loader
 from mi_llm.runs.rendering import Rendering
 from mi_llm.validation import Columns, Finding
 
+# Those of JSON by which LLaMA-Factory 0.9.3 chooses a loader (`FILEEXT2TYPE`, extras/constants.py).
+_ENDINGS = (".json", ".jsonl")
+
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
@@ -106,6 +109,14 @@ def _loading(
     path: Path, source: json_loader.Source, columns: Columns, recipes: Sequence[Recipe]
 ) -> list[Finding]:
     """What the loader dies of or changes: by rule, and for a recipe by the loader's own word."""
+    if path.suffix not in _ENDINGS:
+        return [
+            Finding(
+                "ending",
+                f"its name ends in {path.suffix!r}, by which LLaMA-Factory takes it for another "
+                "kind of file; let it end in .json or .jsonl",
+            )
+        ]
     learned = [key for key in (*columns.texts, columns.history) if key]
     found = list(json_loader.findings(source, learned))
     if not recipes or not dataset_loader.is_there():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import zipfile
 import zlib
 from codecs import (
     BOM_UTF16_BE,
@@ -114,6 +113,8 @@ def _text(start: str) -> tuple[str, str] | None:
 
 
 def _zipped(path: Path) -> tuple[str, str]:
+    import zipfile  # late: every command imports this module, and few meet a ZIP archive
+
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

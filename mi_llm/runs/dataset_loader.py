@@ -13,9 +13,6 @@ from typing import Any
 
 from mi_llm.validation import Finding
 
-# What LLaMA-Factory 0.9.3 gives its loader by a file's ending (`extras/constants.py`), of those
-# that hold rows as JSON.
-_BUILDERS = {".json": "json", ".jsonl": "json"}
 _SHOWN = 160  # characters of an error
 
 
@@ -44,23 +41,15 @@ def loader_finding(
     Returns:
         None if the rows come back as they are. Null where a row lacks a key is no change.
     """
-    builder = _BUILDERS.get(path.suffix)
-    if builder is None:
-        return Finding(
-            "ending",
-            f"its name ends in {path.suffix!r}, by which LLaMA-Factory takes it for another kind "
-            "of file; let it end in .json or .jsonl",
-        )
-    fault = _fault(path, builder, rows, learned, settings or {})
+    fault = _fault(path, rows, learned, settings or {})
     if fault is None:
         return None
-    row = None if suspected else _row_of(path, builder, rows, learned)
+    row = None if suspected else _row_of(path, rows, learned)
     return Finding("loader", f"LLaMA-Factory's loader fails: {fault}", row)
 
 
 def _fault(
     path: Path,
-    builder: str,
     rows: Sequence[Any],
     learned: Collection[str],
     settings: Mapping[str, Any],
@@ -70,7 +59,7 @@ def _fault(
         try:
             # LLaMA-Factory 0.9.3, `data/loader.py`; the hub's token is left out.
             loaded = load_dataset(
-                path=builder,
+                path="json",
                 name=None,
                 data_dir=None,
                 data_files=[str(path)],
@@ -105,7 +94,7 @@ def _shown(error: BaseException) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _row_of(path: Path, builder: str, rows: Sequence[Any], learned: Collection[str]) -> int | None:
+def _row_of(path: Path, rows: Sequence[Any], learned: Collection[str]) -> int | None:
     """The first row with which the rows before it no longer load, by bisection."""
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / f"rows{path.suffix}"
@@ -115,7 +104,7 @@ def _row_of(path: Path, builder: str, rows: Sequence[Any], learned: Collection[s
             lines = (json.dumps(row) + "\n" for row in some)
             text = json.dumps(some) if path.suffix == ".json" else "".join(lines)
             part.write_text(text, encoding="utf-8")
-            return _fault(part, builder, some, learned, {}) is not None
+            return _fault(part, some, learned, {}) is not None
 
         if not fails(len(rows)):
             return None  # it is how the file is written, not what its rows hold

@@ -9,7 +9,6 @@ from mi_llm.characters import control_token
 from mi_llm.checks import file_report
 from mi_llm.columns import Columns
 from mi_llm.recipe import Recipe
-from mi_llm.runs import dataset_loader
 from mi_llm.runs.base_models import BASE_MODELS
 from mi_llm.validation import Finding
 
@@ -162,8 +161,7 @@ def test_the_loader_overrules_the_rule(tmp_path, monkeypatch):
 @pytest.mark.parametrize("ending", ["", ".txt", ".csv"])
 def test_a_name_by_which_llamafactory_takes_rows_for_something_else_is_told(tmp_path, ending):
     path = written(tmp_path, [row(1)], ending)
-    told = dataset_loader.loader_finding(path, [row(1)], ["output"], suspected=False)
-    assert told is not None
+    (told,) = file_report(path, ALL).findings
     assert told.kind == "ending"
 
 
