@@ -36,7 +36,7 @@ _DEEPEST = 62  # lists and objects within one another that an Arrow file can hol
 _INT64 = range(-(1 << 63), 1 << 63)
 _UINT64 = range(1 << 64)
 _EXACT = 1 << 53  # the largest number up to which a float holds every whole number
-_SPACE = " \t\r\n"
+_GAP = re.compile(r"[ \t\r\n]*")
 
 _Step = str | None  # to a field of an object, or to the items of a list
 
@@ -180,7 +180,7 @@ def _array(path: Path) -> Source:
 def _doubled_in_array(text: str) -> Iterator[Finding]:
     decoder, place, row = _Decoder(), text.index("[") + 1, 0
     while True:
-        while text[place] in _SPACE + ",":
+        while text[place] in " \t\r\n,":
             place += 1
         if text[place] == "]":
             return
@@ -232,8 +232,7 @@ def _values(path: Path, line: int) -> Source:
     rows: list[Any] = []
     spans: list[tuple[int, int]] = []  # in bytes
     place, offset = 0, len(data) - len(data.removeprefix(BOM_UTF8))
-    while stripped := text[place:].lstrip(_SPACE) if place < len(text) else "":
-        start = len(text) - len(stripped)
+    while (start := _GAP.match(text, place).end()) < len(text):  # type: ignore[union-attr]  # it matches nothing, too
         try:
             value, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
