@@ -185,7 +185,8 @@ def _apply(
         )
     if not paths:
         raise InputError(f"{', '.join(map(str, given))}: no book there; give those that came back")
-    plan = review_folder.read_plan(folder or _home(given))
+    home = folder or _home(given)
+    plan = review_folder.read_plan(home)
     inputs = [plan.dialogues, *plan.sources, *paths]
     if _is_current(output, inputs, plan, partial):
         print(f"{output}: up to date")
@@ -198,7 +199,7 @@ def _apply(
             f"{plan.dialogues}: {review_folder.listed(odd)}; put back what the books were made "
             "from, or prepare the review again"
         )
-    settled, faults = _read(paths, plan, dialogues, sources, partial)
+    settled, faults = _read(paths, plan, dialogues, sources, partial, _earlier(home))
     if disputed and settled.disputed:
         review_folder.write_disputed(disputed, settled.disputed, library, plan, overwrite=overwrite)
         print(f"for a third reviewer: {disputed}")
@@ -219,6 +220,14 @@ def _home(given: Sequence[Path]) -> Path:
 
     folders = [one if one.is_dir() else one.parent for one in given]
     return next((one for one in folders if (one / PLAN).is_file()), folders[0])
+
+
+def _earlier(folder: Path) -> dict[str, Path]:
+    """Where reviews of this folder were moved to, by their identity."""
+    from converters.review.folder import PLAN
+
+    moved = [one for one in entries.moved_aside(folder) if (one / PLAN).is_file()]
+    return {files.sha256(one / PLAN): one for one in moved}
 
 
 def _is_current(output: Path, inputs: Sequence[Path], plan: Plan, partial: bool) -> bool:
@@ -248,6 +257,7 @@ def _read(
     dialogues: dict[str, Dialogue],
     sources: Sources,
     partial: bool,
+    earlier: dict[str, Path],
 ) -> tuple[Settled, list[str]]:
     """What all books say together, and all that is wrong."""
     from converters.review import apply as review_apply
@@ -255,7 +265,7 @@ def _read(
     from converters.review.prepare import WHY
 
     to_read = {name: dialogues[name] for name, one in plan.items.items() if one["state"] in WHY}
-    read = [read_book(path, plan.identity, to_read) for path in paths]
+    read = [read_book(path, plan.identity, to_read, earlier) for path in paths]
     books, told = review_apply.without_copies(read)
     for line in told:
         print(line, file=sys.stderr)

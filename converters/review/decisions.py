@@ -106,13 +106,19 @@ class Book:
         return f"{self.path}：“{sheet}”页{f' {place}' if place else ''}"
 
 
-def read_book(path: Path, plan: str, dialogues: Mapping[str, Dialogue]) -> Book:
+def read_book(
+    path: Path,
+    plan: str,
+    dialogues: Mapping[str, Dialogue],
+    earlier: Mapping[str, Path] | None = None,
+) -> Book:
     """Read one book, and name all that is wrong in it, in Chinese as the book is.
 
     Args:
         path: The workbook.
         plan: Identity of the review that it must belong to.
         dialogues: Those that the review gives to people, by id.
+        earlier: Where reviews before it were moved to, by their identity.
 
     Raises:
         InputError: If it is no workbook, not a review book, or another review's.
@@ -123,9 +129,9 @@ def read_book(path: Path, plan: str, dialogues: Mapping[str, Dialogue]) -> Book:
             raise InputError(f"{path}: 没有“{name}”页；这是审阅册吗？请勿改页名")
     facts = {sheets.said(key): sheets.said(value) for key, value in _pairs(workbook[HIDDEN])}
     if facts.get("plan") != plan:
-        raise InputError(
-            f"{path}: 属于另一次审阅，或审阅计划已改动；请用 --folder 指明它所属的文件夹"
-        )
+        home = (earlier or {}).get(facts.get("plan", ""))
+        known = f"它属于 {home}" if home else "请用 --folder 指明它所属的文件夹"
+        raise InputError(f"{path}: 属于另一次审阅，或审阅计划已改动；{known}")
     book = Book(path, reviewer=facts.get("reviewer", ""))
     edits = _read_edits(workbook[TURNS], dialogues, book)
     rows = _queue_rows(workbook[QUEUE], workbook[TURNS], dialogues, book)

@@ -63,7 +63,11 @@ def read_books(paths: Sequence[Path], *, key: Path | None = None) -> BookSet:
         raise InputError(f"{', '.join(map(str, paths))}: no book there; give those that came back")
     read = [read_book(path) for path in found]
     known = [_Known(one, one.facts) for one in read if one.facts]
-    language = known[0].facts.language if known else "en"
+    language = known[0].facts.language if known else (wanted and wanted.language) or "en"
+    for one in read:
+        if one.unreadable and one.path.suffix.lower() != entries.WORKBOOK:
+            what = told(language, "other_program", suffix=one.path.suffix)
+            one.faults = [told(language, "book", path=one.path, what=what)]
     passed_over = [told(language, "book", path=one, what=told(language, "lock")) for one in locks]
     copies = dict(_copies(known))
     passed_over += [line for line in copies.values() if line]

@@ -56,6 +56,7 @@ class Book:
         faults: What is wrong, each by sheet and cell.
         missing: What is not filled in yet, likewise.
         touched: Whether anything is filled in, or wrong.
+        unreadable: Whether it is no workbook at all.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Book:
     faults: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     touched: bool = False
+    unreadable: bool = False
 
     def fault(self, kind: str, sheet: str = "", **values: object) -> None:
         """Note what is wrong with the book, or one of its sheets."""
@@ -84,6 +86,7 @@ def read_book(path: Path) -> Book:
         workbook = sheets.load(path)
     except InputError as error:
         book.faults.append(str(error))
+        book.unreadable = True
         return book
     if HIDDEN not in workbook.sheetnames:
         book.faults.append(f"{path}: no sheet {HIDDEN}; is it a coding book, saved as .xlsx?")

@@ -458,11 +458,15 @@ def test_a_dropped_reply_takes_its_round_and_all_later_ones_with_it(cut, turns):
 
 def test_a_book_of_another_review_is_refused(corpus):
     prepared("--seed", "1")
+    fill("review/review.xlsx", keep)
     shutil.copy("review/review.xlsx", "old.xlsx")
     prepared("--seed", "2", "--overwrite")
+    (aside,) = entries.moved_aside(Path("review"))
     done = run("--apply", "old.xlsx", "--folder", "review", "-o", "kept.jsonl")
     assert isinstance(done.exception, InputError)
-    assert "属于另一次审阅" in str(done.exception)
+    told = f"old.xlsx: 属于另一次审阅，或审阅计划已改动；它属于 {aside}"
+    assert str(done.exception) == told
+    assert run("--apply", "old.xlsx", "--folder", aside, "-o", "kept.jsonl").exit_code == 0
 
 
 def test_transcriptions_changed_since_are_refused(corpus):

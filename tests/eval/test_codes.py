@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
+from typing import Any
 
 import openpyxl
 import pytest
@@ -92,30 +94,54 @@ def test_complete_books_become_the_codes_that_were_put_in(books):
     assert set(stamp["inputs"]) == {*map(str, paths), str(books / "key.json")}
 
 
-@pytest.mark.parametrize("mark", [1, 1.0, "1", " 1 ", "１", "1.0"])
-def test_a_one_is_a_one_however_a_program_writes_it(books, mark):
-    row = first_row(books / "miti_R1.xlsx", "T01")
-    change(books / "miti_R1.xlsx", "T01", **{f"K{row}": mark, "I2": "４", "N2": 4.0})
-    done = run("codes", books / "miti_R1.xlsx", "-o", books.parent / "codes")
-    assert done.exit_code == 0, done.output
-    session = read_codings(books.parent / "codes")[0]
-    assert session.volleys[0] == {Q, CR, Code("AF")}
-    assert session.globals == Globals(4, 4, 4, 5)
+def pages(tmp_path, count):
+    """A book of as many equal pages, all coded; three rounds each, in rows 6 to 11."""
+    texts = [(turn.content) for turn in THREE[0].turns]
+    many = [transcript(f"a/{n:02}", *texts) for n in range(count)]
+    (path,) = make(tmp_path / "pages", many, raters="R1")
+    fill(path, coded("R1", volleys(path)))
+    return path, [f"T{n:02}" for n in range(1, count + 1)]
 
 
-@pytest.mark.parametrize("mark", ["√", "x", 2, 0, "是", True, 0.5, "11"])
-def test_a_mark_that_is_not_clearly_one_is_named(books, mark):
-    row = first_row(books / "miti_R1.xlsx", "T02")
-    change(books / "miti_R1.xlsx", "T02", **{f"K{row}": mark})
-    assert told(books) == [
-        f"miti_R1.xlsx：“T02”页 K{row}：AF（肯定）填的是“{mark}”，只能填 1，或留空"
-    ]
+def write_each(path, cells):
+    """Write into each page of a book in turn."""
+    workbook = openpyxl.load_workbook(path)
+    for number, values in enumerate(cells, start=1):
+        for place, value in values.items():
+            workbook[f"T{number:02}"][place] = value
+    workbook.save(path)
+
+
+def by_page(path):
+    """What is said of each page of a book: faults, then what is missing."""
+    found = read_books([path])
+    lines = [line.removeprefix(f"{path}：“").split("”页", 1)
+             for line in [*found.faults, *found.missing]]  # fmt: skip
+    return {name: [told for page, told in lines if page == name] for name, _ in lines}
+
+
+def test_a_one_is_a_one_however_a_program_writes_it(tmp_path):
+    marks = [1, 1.0, "1", " 1 ", "１", "1.0"]
+    path, _ = pages(tmp_path, len(marks))
+    write_each(path, [{"K7": mark, "I2": "４", "N2": 4.0, "I3": "4.0"} for mark in marks])
+    found = read_books([path])
+    assert (found.faults, found.missing) == ([], [])
+    assert [one.volleys[0] for one in found.sessions] == [{Q, CR, Code("AF")}] * 6
+    assert [one.globals for one in found.sessions] == [Globals(4, 4, 4, 5)] * 6
+
+
+def test_a_mark_that_is_not_clearly_one_is_named(tmp_path):
+    marks = ["√", "x", 2, 0, "是", True, 0.5, "11"]
+    path, names = pages(tmp_path, len(marks))
+    write_each(path, [{"K7": mark} for mark in marks])
+    assert by_page(path) == {
+        name: [f" K7：AF（肯定）填的是“{mark}”，只能填 1，或留空"]
+        for name, mark in zip(names, marks, strict=True)
+    }
 
 
 # What is written into a page: into the first volley's row (letters alone) or a certain cell.
-@pytest.mark.parametrize(
-    ("cells", "faults"),
-    [
+CELLS: list[tuple[dict[str, Any], list[str]]] = [
         ({"I": 1}, [" I{row}与J{row}：第 1 个话轮同时填了SR（简单反映）和CR（复杂反映），"
                     "只能选一个"]),
         ({"F": 1, "G": 1}, [" F{row}与G{row}：第 1 个话轮同时填了P（劝说）和PwP（许可劝说），"
@@ -139,20 +165,21 @@ def test_a_mark_that_is_not_clearly_one_is_named(books, mark):
         ({"D2": "无"}, [" I2：评了“引出改变语言”，但写的是没有目标行为；请留空",
                        " N2：评了“软化维持语言”，但写的是没有目标行为；请留空"]),
         ({"J5": "别的"}, [" J5：列名被改动过，原来是“CR（复杂反映）”，请恢复"]),
-    ],
-)  # fmt: skip
-def test_each_fault_of_a_page_is_named_by_its_cell_in_the_words_of_the_book(books, cells, faults):
-    path = books / "miti_R2.xlsx"
-    row = first_row(path, "T01")
-    page = openpyxl.load_workbook(path)["T01"]
-    facts = {
-        "row": row,
-        "turn": page[f"A{row}"].value,
-        "text": " ".join(page[f"D{row}"].value.split()),
+]  # fmt: skip
+
+
+def test_each_fault_of_a_page_is_named_by_its_cell_in_the_words_of_the_book(tmp_path):
+    path, names = pages(tmp_path, len(CELLS))
+    facts = {"row": 7, "turn": 2, "text": "你在盘算改变了。"}
+    write_each(path, [
+        {place if place[-1].isdigit() else f"{place}7": value for place, value in cells.items()}
+        for cells, _ in CELLS
+    ])  # fmt: skip
+    expected = {
+        name: [one.format(**facts) for one in faults]
+        for name, (_, faults) in zip(names, CELLS, strict=True)
     }
-    change(path, "T01", **{name if name[-1].isdigit() else f"{name}{row}": value
-                           for name, value in cells.items()})  # fmt: skip
-    assert told(books) == [f"miti_R2.xlsx：“T01”页{one.format(**facts)}" for one in faults]
+    assert by_page(path) == expected
 
 
 def inserting(row, cell, value):
@@ -209,15 +236,16 @@ ROWS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", ROWS)
-def test_an_inserted_or_deleted_row_or_column_is_named_as_such(tmp_path, how):
-    (path,) = make(tmp_path / "books", THREE[:1], raters="R1")
-    fill(path, coded("R1", volleys(path)))
-    spoil, expected = ROWS[how]
-    edit(path, lambda book: spoil(book["T01"]))
-    found = read_books([path])
-    assert found.faults == [f"{path}：“T01”页：{one}" for one in expected]
-    assert found.missing == []
+def test_an_inserted_or_deleted_row_or_column_is_named_as_such(tmp_path):
+    path, names = pages(tmp_path, len(ROWS))
+    workbook = openpyxl.load_workbook(path)
+    expected = {}
+    for name, (spoil, faults) in zip(names, ROWS.values(), strict=True):
+        spoil(workbook[name])
+        if faults:
+            expected[name] = [f"：{one}" for one in faults]
+    workbook.save(path)
+    assert by_page(path) == expected
 
 
 def test_a_changed_book_of_english_is_told_in_english(tmp_path):
@@ -387,13 +415,20 @@ def test_a_lock_file_is_passed_over_and_said(books, name):
         assert done.stdout.endswith("来自 2 本编码册；12 个话轮中 0 个未编码\n")
 
 
-@pytest.mark.parametrize("name", ["miti_R1.ods", "miti_R1.xls", "miti_R1.csv", "miti_R1.xlsx"])
-def test_a_book_of_another_program_is_refused_in_one_line(books, name):
-    (books / "miti_R1.xlsx").unlink()
-    (books / name).write_bytes(b"T01,1,R1,Q\n")
-    (line,) = told_of(books, [books])
-    assert line.startswith(f"{name}: ")
-    assert line.endswith("save it as .xlsx")
+@pytest.mark.parametrize("suffix", [".ods", ".xls", ".csv", ".XLSM"])
+def test_a_book_of_another_program_is_refused_in_one_line(books, suffix):
+    (books / "miti_R1.xlsx").rename(books / f"miti_R1{suffix}")
+    (books / f"miti_R1{suffix}").write_bytes(b"T01,1,R1,Q\n")
+    told_ = f"miti_R1{suffix}：这是 {suffix} 文件；请在表格软件里打开，另存为 .xlsx 再交"
+    assert told_of(books, [books]) == [told_]
+
+
+def test_another_programs_book_under_a_workbooks_name_is_refused_in_one_line(books):
+    with zipfile.ZipFile(books / "miti_R1.xlsx", "w") as packed:
+        packed.writestr("content.xml", "<office:document-content/>")
+    (line,) = told(books)
+    assert line.startswith("miti_R1.xlsx: is an OpenDocument file (ODS or ODT)")
+    assert ".xlsx" in line
 
 
 def test_without_a_book_it_says_so(tmp_path):
@@ -403,10 +438,11 @@ def test_without_a_book_it_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("cells", [{"B1": "9"}, {"B3": None}, {"B4": ""}, {"B5": "cl:00 x"}])
-def test_a_changed_hidden_sheet_is_named(books, cells):
-    change(books / "miti_R1.xlsx", "_book", **cells)
-    assert told(books) == [
-        "miti_R1.xlsx: sheet _book was changed; ask the rater for the book itself"
+def test_a_changed_hidden_sheet_is_named(tmp_path, cells):
+    path, _ = pages(tmp_path, 1)
+    change(path, "_book", **cells)
+    assert read_books([path]).faults == [
+        f"{path}: sheet _book was changed; ask the rater for the book itself"
     ]
 
 

@@ -279,3 +279,9 @@ def test_miti_measures_bring_the_tables_beside_them(tmp_path):
         ("Table 4: rounds", ("a", "b"), (("x|y", "2"),)),
         ("Table 6: means", ("c",), (("3",),)),
     ]
+
+
+def test_a_title_with_names_behind_it_is_translated_up_to_them():
+    title = "Agreement: Codes, volley by volley: R1 and R2"
+    assert words("zh")(title) == "评分者一致性：逐话轮的编码：R1 and R2"
+    assert words("zh")("R1: 3 of 4") == "R1: 3 of 4"
