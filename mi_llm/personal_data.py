@@ -221,7 +221,7 @@ _DIGITS = {
 
 # Between groups of digits as people write them, and between single ones.
 _GAP = r"[ -]{0,3}"
-_APART = r"[ \-.·•,、/_*~\u200b-\u200d\ufe0f\u20e3]{0,3}"
+_APART = r"[ \-.·•…,、/_*~\u200b-\u200d\ufe0f\u20e3]{0,3}"
 _GROUPS = ([11], [3, 4, 4], [4, 3, 4], [3, 3, 5], [3, 8], [7, 4], [4, 4, 3], [3, 3, 3, 2])
 _ANNOUNCED = re.compile(
     r"(?:号|手机|电话|联系|[打拨](?!分)|短信|tel|phone|call)[^\d.!?\n]{0,6}$", re.I
@@ -251,7 +251,7 @@ _WECHAT = (
     r"(?:[微威薇徽围维][信❤♥x]\ufe0f?|v信|绿泡泡?|绿信|绿色软件|[加➕] ?我?(?:卫星|🛰|个?[微威薇])"
     r"|(?<![A-Za-z])(?:wechat|wei ?xin|wx|vx))"
 )
-_PLUS_V = r"(?:(?<![A-Za-z\d])[+➕]|加) ?我?v(?![A-Za-z]{1,3}\b)"
+_PLUS_V = r"(?:(?<![A-Za-z\d])[+➕]|加|(?<![A-Za-z\d])(?=v ?:)) ?我?v(?![A-Za-z]{1,3}\b)"
 _QQ = r"(?:(?<![A-Za-z])QQ|扣扣|叩叩|企鹅|球球|丘丘|秋秋)"
 _SERVICE = (
     r"(?:抖音|快手|小?红[书薯]|微博|围脖|[b哔]站|哔哩哔哩|知乎|豆瓣|贴吧|邮箱|钉钉|飞书|企业微信|陌陌|探探|支付宝"
@@ -279,7 +279,8 @@ _RULES = (
         re.compile(
             rf"(?<![\w.%+-])(?P<it>[\w.%+-]{{3,}} ?"
             rf"(?:{_AT} ?(?:[A-Z0-9-]+ ?(?:\.|{_DOT_WORD}) ?){{1,3}}"
-            rf"|(?<= )at (?:[A-Z0-9-]+ ?{_DOT_WORD} ?|{_MAIL} ?\. ?)){_TLD})(?![A-Z0-9])",
+            rf"|(?<= )at (?:[A-Z0-9-]+ ?{_DOT_WORD} ?|{_MAIL} ?\. ?))"
+            rf"{_TLD}(?: ?{_DOT_WORD} ?cn)?)(?![A-Z0-9])",
             re.I | re.A,
         ),
     ),
@@ -340,7 +341,7 @@ _RULES = (
     _Rule(
         Kind.MEETING,
         re.compile(
-            r"(?:会议|zoom|meeting)(?:号码?|id| ?id)?[是为: ]{0,3}"
+            r"(?:会议|入会|zoom|meeting)(?:号码?|id| ?id)?[是为: ]{0,3}"
             r"(?P<it>\d{3}[ -]?\d{3,4}[ -]?\d{3,4})(?!\d)",
             re.I | re.A,
         ),
@@ -437,7 +438,7 @@ _RULES = (
         Kind.QQ,
         re.compile(
             rf"{_QQ}(?:号码?|群号?)?{_IS}"
-            rf"(?P<it>[1-9]\d{{4,11}}|[1-9]\d(?:[ -]?\d){{4,9}})(?!\d){_UNIT}",
+            rf"(?P<it>[1-9]\d(?:[ -]?\d){{4,9}}|[1-9]\d{{4,11}})(?!\d){_UNIT}",
             re.I | re.A,
         ),
         spoken=True,

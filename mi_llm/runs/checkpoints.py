@@ -12,12 +12,14 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mi_llm.errors import InputError
 
 _NAME = re.compile(r"checkpoint-(\d+)")
 # The Trainer of transformers 4.52 writes this one last (`_save_checkpoint`).
 _STATE = "trainer_state.json"
+_LONGEST_HEADER = 100_000_000  # bytes, as the format itself limits it
 _ZIPPED = (".bin", ".pt", ".pth")  # what torch.save writes
 
 
@@ -49,7 +51,7 @@ def fault(checkpoint: Path) -> str | None:
         return f"no {_STATE}"
     try:
         json.loads(state.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"{_STATE} is cut short"
     weights = list(checkpoint.rglob("*.safetensors"))
     zipped = [path for path in checkpoint.rglob("*") if path.suffix in _ZIPPED]
@@ -87,12 +89,15 @@ def _whole_safetensors(path: Path) -> bool:
     """Whether the file is as long as its header says (https://huggingface.co/docs/safetensors)."""
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        try:
-            header = json.loads(stream.read(length))
-        except ValueError:
+        if length > _LONGEST_HEADER:
             return False
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    return path.stat().st_size == 8 + length + max(ends, default=0)
+        try:
+            header: dict[str, Any] = json.loads(stream.read(length))
+            told = [entry for name, entry in header.items() if name != "__metadata__"]
+            size = 8 + length + max((entry["data_offsets"][1] for entry in told), default=0)
+        except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
+            return False
+    return path.stat().st_size == size
 
 
 def _free_name(checkpoint: Path) -> Path:

@@ -44,6 +44,19 @@ def test_a_cut_file_is_named(tmp_path, name, fault):
     assert checkpoints.fault(checkpoint) == fault
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"[]", b"5", b'{"w": 5}', b'{"w": {"data_offsets": "0"}}', b'{"w": {}}', b"[" * 5_000],
+)
+def test_weights_with_a_header_of_another_kind_are_not_whole(tmp_path, header):
+    checkpoint = written(tmp_path, 4)
+    path = checkpoint / "adapter_model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    assert checkpoints.fault(checkpoint) == "adapter_model.safetensors is cut short"
+    path.write_bytes((2**62).to_bytes(8, "little") + header)
+    assert checkpoints.fault(checkpoint) == "adapter_model.safetensors is cut short"
+
+
 def test_what_the_trainer_writes_last_must_be_there(tmp_path):
     checkpoint = written(tmp_path, 4)
     (checkpoint / "trainer_state.json").unlink()
