@@ -45,6 +45,8 @@ _TIME = re.compile(
     r"(?:[ T](?:[01][0-9]|2[0-3])(?::[0-5][0-9](?::[0-5][0-9])?)?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?)?"
 )
+# `keep_default_dates` of pandas.read_json.
+_DATE_NAME = re.compile(r".*_at|.*_time|timestamp.*|modified|date|datetime", re.S)
 _PLAIN_TIME = re.compile(r"[0-9-]{10} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 _FLOAT = re.compile(r"(-?[0-9]+)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]+))?")
 _TEXT_INT = re.compile(r"-?[0-9]+|0[xX][0-9a-fA-F]{1,16}")
@@ -545,7 +547,7 @@ def _array_faults(place: _Place, spot: _Spot) -> Iterator[Finding]:
             return
     kinds = place.kinds.keys() - {"nan"}
     groups = {_GROUPS[kind]: place.kinds[kind] for kind in place.kinds if kind in kinds}
-    if len(groups) > 1 and not (kinds <= {"bool", "int", "float"} and _floats_first(spot)):
+    if len(groups) > 1 and not (_floats_first(kinds, spot) or _made_dates(kinds, spot)):
         yield _mixed(groups, spot)
     elif large := _too_large_beside(place, kinds, in_column=not spot.steps):
         yield _bad_number(_source(large[0]), large[1], spot)
@@ -553,8 +555,22 @@ def _array_faults(place: _Place, spot: _Spot) -> Iterator[Finding]:
         yield from _array_faults(inner, spot.within(step))
 
 
-def _floats_first(spot: _Spot) -> bool:
+def _made_dates(kinds: AbstractSet[str], spot: _Spot) -> bool:
+    """Whether pandas makes times of a column's texts and numbers, as it does by its name."""
+    dated = _DATE_NAME.fullmatch(spot.column.lower()) and not spot.steps
+    if not dated or not kinds <= {"text", "int", "float"}:
+        return False
+    texts = [value for value, _ in chain(*spot.sequences()) if isinstance(value, str)]
+    return all(
+        _is_time(text) and not set("Z+-") & set(text[10:]) and "1678" <= text[:4] < "2262"
+        for text in texts
+    )
+
+
+def _floats_first(kinds: AbstractSet[str], spot: _Spot) -> bool:
     """Whether pyarrow meets a fraction before true or false, and then takes these as 1 and 0."""
+    if not kinds <= {"bool", "int", "float"}:
+        return False
     for values in spot.sequences():
         stops = (type(v) for v, _ in values if v is not None and type(v) is not int and v == v)
         if issubclass(next(stops, str), float):

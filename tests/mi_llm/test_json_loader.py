@@ -194,6 +194,23 @@ def test_one_text_that_is_no_date_keeps_them_all(tmp_path: Path, text: str):
     assert kinds(written(tmp_path, rows, array=False)) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "taken"),
+    [
+        ("date", "2024-03-01", True), ("created_at", "2024-03-01 10:00", True),
+        ("timestamp2", "2024-03-01", True), ("day", "2024-03-01", False),
+        ("date", "2024-03-01T10:00:00Z", False), ("date", "9999-12-31", False),
+        ("date", "2023-02-29", False), ("date", "x", False),
+    ],
+)  # fmt: skip
+def test_dates_beside_numbers_are_taken_in_an_array_under_a_name_that_says_so(
+    tmp_path: Path, name: str, text: str, taken: bool
+):
+    rows = [json.dumps({"output": "好", name: value}) for value in (text, 5, None)]
+    assert (kinds(written(tmp_path, rows, array=True)) == []) == taken
+    assert kinds(written(tmp_path, rows, array=False)) == [f"{name!r} types"]
+
+
 # The value of the first block, that of a later one, and whether the loader casts it.
 CAST = [
     ("null", "1", False), ("true", "1", True), ("true", '"1"', True), ("true", '"x"', False),
