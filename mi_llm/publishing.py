@@ -59,6 +59,7 @@ def reading_from(inputs: Sequence[Path], outputs: Sequence[Path] = ()) -> Iterat
             refuse_special(path)
             if path.is_file():
                 refuse_existing(path, overwrite=True)
+                _refuse_part(path, inputs)
         yield
     finally:
         _INPUTS.reset(token)
@@ -91,6 +92,16 @@ def require_whole(path: Path) -> None:
             f"{path}: {which} {fault}; run again: {stamp.command} (or remove {file} to take it as "
             "it is)"
         )
+
+
+def _refuse_part(path: Path, folders: Sequence[Path]) -> None:
+    """Raise `InputError` if an output is a file of a folder that is read, and was none before."""
+    for folder in folders:
+        inside = folder.is_dir() and path.resolve().is_relative_to(folder.resolve())
+        if inside and not stamp_path(path).exists():
+            raise InputError(
+                f"{path}: is a file of {folder}, which this command reads; give another"
+            )
 
 
 def refuse_special(path: Path) -> None:

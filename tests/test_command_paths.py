@@ -101,6 +101,18 @@ def test_a_command_refuses_to_write_over_its_own_input(
     assert source.read_bytes() == before
 
 
+def test_a_file_of_a_corpus_is_not_replaced_by_what_is_made_of_it(tmp_path: Path):
+    for number in (1, 2):
+        text = f"来访者：我想少抽{number}支。\n心理咨询师：你在想改变。\n"
+        (tmp_path / f"case_{number}.txt").write_text(text)
+    words = ("convert", "cpsycound", tmp_path, "--overwrite", "-o")
+    done = run(converters.__main__.app, *words, tmp_path / "case_1.txt")
+    refused(done, "case_1.txt: is a file of", "which this command reads")
+    assert "来访者" in (tmp_path / "case_1.txt").read_text()
+    for _ in range(2):  # what it wrote there itself may be replaced
+        assert run(converters.__main__.app, *words, tmp_path / "out.jsonl").returncode == 0
+
+
 def test_a_folder_of_filled_in_books_is_not_replaced_by_what_is_read_from_them(tmp_path: Path):
     books = tmp_path / "books"
     books.mkdir()
