@@ -19,7 +19,7 @@ import pytest
 import converters.__main__
 import eval.__main__
 from benchmarks import screening
-from converters.review.book import NOTE
+from converters.review.book import DECISION, ID, NOTE, REASON
 from mi_llm.dialogue import Dialogue, Turn, dialogue_lines
 from tests.commands import Done, run_here
 from tests.eval.coding_books import THREE, change, fill, transcript, write
@@ -295,10 +295,15 @@ def killed_in_make(
 
 
 def mark_review(book: Path) -> None:
-    """Write a note into a review book."""
+    """Write a note into a review book, and decide against its first dialogue."""
     workbook = openpyxl.load_workbook(book)
-    titles = [cell.value for cell in workbook["审阅"][1]]
-    workbook["审阅"].cell(2, titles.index(NOTE) + 1, MARK)
+    sheet = workbook["审阅"]
+    column = {cell.value: place for place, cell in enumerate(sheet[1], start=1)}
+    sheet.cell(2, column[NOTE], MARK)
+    for row in range(2, sheet.max_row + 1):  # two may have read it
+        if sheet.cell(row, column[ID]).value == sheet.cell(2, column[ID]).value:
+            sheet.cell(row, column[DECISION], "删除")
+            sheet.cell(row, column[REASON], "不连贯")
     workbook.save(book)
 
 
@@ -314,7 +319,6 @@ def ready_data(server: LLMServer, top: Path) -> list[str]:
     done = make([*words, "TEST=9"])
     assert done.returncode == 0, done.stdout + done.stderr
     mark_review(book)
-    (book.parent / "plan.json").touch()  # so that all is made again
     return [*words, "TEST=6"]
 
 
