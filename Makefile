@@ -7,6 +7,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONSTRAINTS ?= constraints/pins.txt
+# Test files side by side; each takes a core.
+JOBS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -72,11 +74,11 @@ style: $(READY)  ## Format the code and mend what the linter can mend
 
 .PHONY: test
 test: $(READY)  ## The tests, with one real train + predict (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: test-all
 test-all: $(READY)  ## What `make test` leaves out: the long real runs
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile
 
 .PHONY: bench-convert
 bench-convert: $(READY)  ## CPU and memory of converting 55,000 files, against parsing them alone

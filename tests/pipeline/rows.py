@@ -20,6 +20,7 @@ def write_sample_rows(folder, *, test_rows=None):
         path = folder / "test.json"
         few = json.loads(path.read_text(encoding="utf-8"))[:test_rows]
         path.write_text(json.dumps(few, ensure_ascii=False), encoding="utf-8")
+        path.with_name("test.json.stamp.json").unlink()  # which tells of all rows
     info = json.loads((ROOT / "dataset_info.json").read_text())
     for dataset, name in (("mi_sample_train", "train"), ("mi_sample_test", "test")):
         info[dataset]["file_name"] = f"{name}.json"
