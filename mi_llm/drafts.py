@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -37,9 +37,15 @@ def new_folder(path: Path) -> tuple[Path, int]:
     return _locked(path, made)
 
 
-def put(draft: Path, path: Path) -> None:
-    """Rename a draft; what people entered there is kept, another folder moved aside and removed."""
-    entries.make_way(path)
+def put(draft: Path, path: Path, written: Collection[Path] = ()) -> None:
+    """Rename a draft; what people entered there is kept, another folder moved aside and removed.
+
+    Args:
+        draft: To be renamed.
+        path: What it becomes.
+        written: What was written into a folder of that name before, by path from it.
+    """
+    entries.make_way(path, {*written, *(one.relative_to(draft) for one in files_of(draft))})
     if not draft.is_dir() or not path.exists() or not any(path.iterdir()):
         draft.replace(path)
         return

@@ -3,13 +3,14 @@
 Every file and folder that is replaced passes through here (`mi_llm.files`). What counts is whether
 anything stands in a workbook that was not written into it: marks, decisions, notes, comments. A
 book that cannot be read, is open in a program, or comes from another one counts as holding some.
+In a folder, files of whatever kind that were not written with it are kept likewise.
 """
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from glob import escape
 from itertools import count
@@ -19,6 +20,7 @@ WORKBOOK = ".xlsx"
 # What other programs make of a book, and what of one of its sheets.
 _OTHERS, _SHEET = (".xlsm", ".xls", ".xlsb", ".ods", ".et", ".numbers"), ".csv"
 _MARK = ".replaced-"
+_OF_NOBODY = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave
 
 
 def is_lock(path: Path) -> bool:
@@ -44,12 +46,17 @@ def books_at(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     return [one for one in found if not is_lock(one)], [one for one in found if is_lock(one)]
 
 
-def make_way(path: Path) -> Path | None:
+def make_way(path: Path, written: Collection[Path] = ()) -> Path | None:
     """Move aside what people entered at `path`, a file or folder that is about to be replaced.
 
     It is moved as a whole, since marks are worth nothing without the key or plan beside them, and
     before its books are read, so that one saved meanwhile is not missed. Where it went is said on
     the error stream at once.
+
+    Args:
+        path: What is about to be replaced.
+        written: Of a folder, the files that were or will be written into it, by path from it; all
+            others but workbooks are somebody's.
 
     Returns:
         The folder that holds it now, `NAME.replaced-2026-12-01T10-30` beside it; None if nobody
@@ -58,7 +65,7 @@ def make_way(path: Path) -> Path | None:
     Raises:
         OSError: If it cannot be moved.
     """
-    if not _workbooks(path):
+    if not _workbooks(path) and not _strangers(path, written):
         return None
     aside = _free_name(path)
     if path.is_dir():
@@ -66,10 +73,17 @@ def make_way(path: Path) -> Path | None:
     else:
         aside.mkdir()
         path.replace(aside / path.name)
-    if not any(map(has_entries, _workbooks(aside))):
+    entered = any(map(has_entries, _workbooks(aside)))
+    strangers = [] if entered else _strangers(aside, written)
+    if not entered and not strangers:
         shutil.rmtree(aside)
         return None
-    told = f"{path}: holds what people filled in; moved aside to {aside}"
+    what = (
+        f"files that were not written with it ({strangers[0]})"
+        if strangers
+        else "what people filled in"
+    )
+    told = f"{path}: holds {what}; moved aside to {aside}"
     print(told, file=sys.stderr)  # noqa: T201 said at once, whatever happens after
     return aside
 
@@ -97,6 +111,18 @@ def _workbooks(path: Path) -> list[Path]:
     books = [one for one in found if is_lock(one) or one.suffix.lower() in (WORKBOOK, *_OTHERS)]
     sheets = [one for one in found if one.suffix.lower() == _SHEET]
     return [*books, *sheets] if books else []
+
+
+def _strangers(path: Path, written: Collection[Path]) -> list[Path]:
+    """Files of a folder that no command wrote, by path from it, in order."""
+    if not path.is_dir():
+        return []
+    files = (one.relative_to(path) for one in sorted(path.rglob("*")) if not one.is_dir())
+    return [
+        one
+        for one in files
+        if one not in written and one.suffix != WORKBOOK and one.name not in _OF_NOBODY
+    ]
 
 
 def _free_name(path: Path) -> Path:

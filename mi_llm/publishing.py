@@ -145,6 +145,8 @@ def refuse_existing_folder(path: Path, *, overwrite: bool, inputs: Sequence[Path
     """Raise `InputError` if something stands at `path` that may not be replaced by a folder."""
     refuse_no_folder(path)
     with naming(path):
+        if Path.cwd().is_relative_to(path.resolve()):
+            raise InputError(f"{path}: holds the folder that you work in; name one of its own")
         drafts.restore(path)
         if not path.exists() or not any(path.iterdir()):
             return
@@ -208,6 +210,7 @@ class Publication:
         self._inputs = inputs
         self._drafts: dict[Path, tuple[Path, int]] = {}  # of each output, with its lock
         self._changing: set[Path] = set()  # folders whose files will change
+        self._written: dict[Path, set[Path]] = {}  # what was in folders before, by path from them
         self._streams: list[TextIO] = []
         self._made: list[Path] = []  # folders on the way
 
@@ -238,6 +241,7 @@ class Publication:
         if path in _FOLDERS:
             return path
         refuse_existing_folder(path, overwrite=overwrite, inputs=self._inputs)
+        self._written[path] = _written_before(path)
         draft = self._draft(path, drafts.new_folder)
         _FOLDERS[draft] = shown(path)
         if not fixed:
@@ -264,7 +268,7 @@ class Publication:
             drafts.sync(draft)
         for path, (draft, _) in reversed(self._drafts.items()):
             with naming(path):
-                drafts.put(draft, path)
+                drafts.put(draft, path, self._written.get(path, ()))
 
     def discard(self) -> None:
         """Undo everything, the folders on the way as well."""
@@ -351,6 +355,15 @@ class _Stamp:
     command: str
     digests: dict[str, str]
     last: str
+
+
+def _written_before(folder: Path) -> set[Path]:
+    """The files of a folder that its stamp names, by path from it."""
+    try:
+        names = map(Path, _stamped(stamp_path(folder)).digests)
+    except InputError:
+        return set()
+    return {one.relative_to(folder.name) for one in names if one.is_relative_to(folder.name)}
 
 
 def _stamped(stamp: Path) -> _Stamp:

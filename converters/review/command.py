@@ -160,7 +160,7 @@ def _prepare(
         print(line)
     for book in books:
         print(f"to be filled in: {output / book.name}")
-    for path in entries.moved_aside(output):
+    for path in _earlier(output).values():
         print(f"filled in before, with their plan: {path}")
 
 

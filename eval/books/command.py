@@ -77,7 +77,7 @@ def book(
     for path in books:
         print(f"to be filled in: {output / path.name}")
     print(f"keep from the raters: {output / KEY} undoes the blinding")
-    for path in entries.moved_aside(output):
+    for path in (one for one in entries.moved_aside(output) if (one / KEY).is_file()):
         print(f"filled in before, with their key: {path}")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import openpyxl
 import pytest
 from openpyxl.comments import Comment
 
-from mi_llm import entries, files, sheets
+from mi_llm import entries, files, sheets, stamp
+from mi_llm.errors import InputError
 from mi_llm.sheets import Column
 
 COLUMNS = (Column("原文", 20), Column("决定", 20, fill_in=True), Column("备注", 20, fill_in=True))
@@ -45,7 +47,7 @@ def setting(cell, value):
 
 def replace(folder):
     with files.whole_folder(folder, overwrite=True) as draft:
-        (draft / "new.txt").write_text("new")
+        (draft / "key.json").write_text("new")
 
 
 WAYS = {
@@ -71,7 +73,7 @@ def test_a_folder_with_anything_entered_moves_aside_whole_and_is_named(tmp_path,
     (aside,) = entries.moved_aside(books)
     assert NAME.fullmatch(aside.name)
     assert {one.name: one.read_bytes() for one in aside.iterdir()} == before
-    assert [one.name for one in books.iterdir()] == ["new.txt"]
+    assert [one.name for one in books.iterdir()] == ["key.json"]
     told = f"{books}: holds what people filled in; moved aside to {aside}\n"
     assert capsys.readouterr().err == told
 
@@ -120,7 +122,7 @@ def test_a_second_time_in_the_same_minute_takes_another_name(tmp_path):
         books = folder_of_books(tmp_path / "books")
         edit(books / "one.xlsx", WAYS["a decision"])
         replace(books)
-        (books / "new.txt").unlink()
+        (books / "key.json").unlink()
     asides = entries.moved_aside(books)
     assert len(asides) == 3
     assert len({(one / "one.xlsx").stat().st_ino for one in asides}) == 3
@@ -148,3 +150,45 @@ def test_folders_and_files_without_workbooks_are_replaced_as_ever(tmp_path):
         with files.whole_folder(tmp_path / name, overwrite=True) as draft:
             (draft / "codes.csv").write_text("transcript\n")
     assert [one.name for one in tmp_path.iterdir()] == ["codes"]
+
+
+def stamped_codes(folder, *names):
+    with stamp.stamped_folder(folder, inputs=[], overwrite=True) as (draft, _):
+        for name in names:
+            (draft / name).write_text(name)
+
+
+@pytest.mark.parametrize("name", ["thesis.docx", "deep/er/data.sav", "codes.txt", ".notes"])
+@pytest.mark.parametrize("written", [False, True])
+def test_files_that_were_not_written_with_a_folder_outlive_it(tmp_path, capsys, name, written):
+    folder = tmp_path / "study"
+    if written:
+        stamped_codes(folder, "codes.csv", "notes.csv")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("years of work")
+    stamped_codes(folder, "codes.csv")
+    (aside,) = entries.moved_aside(folder)
+    assert (aside / name).read_text() == "years of work"
+    assert (aside / "codes.csv").exists() == written
+    assert [one.name for one in folder.iterdir()] == ["codes.csv"]
+    told = f"{folder}: holds files that were not written with it ({name}); moved aside to {aside}\n"
+    assert capsys.readouterr().err == told
+
+
+def test_what_a_command_wrote_into_a_folder_and_file_managers_left_goes_with_it(tmp_path):
+    folder = tmp_path / "codes"
+    stamped_codes(folder, "codes.csv", "notes.csv")
+    (folder / ".DS_Store").touch()
+    stamped_codes(folder, "codes.csv")
+    assert [one.name for one in folder.iterdir()] == ["codes.csv"]
+    assert entries.moved_aside(folder) == []
+
+
+@pytest.mark.parametrize("name", [".", "..", "../study"])
+def test_the_folder_that_one_works_in_is_never_replaced(tmp_path, monkeypatch, name):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study/thesis.docx").touch()
+    monkeypatch.chdir(tmp_path / "study")
+    with pytest.raises(InputError, match="holds the folder that you work in; name one of its own"):
+        stamped_codes(Path(name), "codes.csv")
+    assert (tmp_path / "study/thesis.docx").exists()

@@ -152,15 +152,16 @@ def test_an_error_leaves_an_old_folder_as_it_was_and_no_draft(tmp_path: Path):
 def test_a_filled_folder_is_replaced_whole_and_only_when_asked_for(tmp_path: Path):
     (tmp_path / "made").mkdir()
     with files.whole_folder(tmp_path / "made") as draft:  # an empty one may be filled
-        (draft / "old").touch()
+        (draft / "file").write_text("old")
     with (
         pytest.raises(InputError, match="exists; add --overwrite"),
         files.whole_folder(tmp_path / "made"),
     ):
         pytest.fail("the block was entered")
     with files.whole_folder(tmp_path / "made", overwrite=True) as draft:
-        (draft / "new").touch()
-    assert tree(tmp_path) == ["made", "made/new"]
+        (draft / "file").write_text("new")
+    assert tree(tmp_path) == ["made", "made/file"]
+    assert (tmp_path / "made/file").read_text() == "new"
 
 
 def test_a_file_is_never_replaced_by_a_folder(tmp_path: Path):
