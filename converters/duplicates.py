@@ -10,8 +10,6 @@ so that no pair is reported that is not one. A pair near the threshold may be mi
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mi_llm.dialogue import Dialogue
+from mi_llm.quotation import bare
 
 SHINGLE = 5  # characters
 THRESHOLD = 0.8  # Jaccard
 PART = 0.9  # the share of the smaller one that the larger one holds
 
-_NO_LETTER = re.compile(r"[\W_]+")
 _SAMPLED = np.uint64(8)  # one 5-gram in so many proposes pairs
 _BLOCK = 200  # sets compared with all at a time
 _PROPOSED = 0.5  # shared share of the sampled 5-grams of the smaller one: pairs at 0.8 have it
@@ -34,15 +32,9 @@ _PROPOSED = 0.5  # shared share of the sampled 5-grams of the smaller one: pairs
 Hashes = NDArray[np.uint64]
 
 
-@lru_cache(maxsize=500)  # the turns of the dialogue at hand
-def plain(text: str) -> str:
-    """The text in one width and case."""
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
 def letters(text: str) -> str:
     """What counts of a text: letters and digits, in one width and case; else all that is seen."""
-    return _NO_LETTER.sub("", plain(text)) or "".join(text.split())
+    return bare(text) or "".join(text.split())
 
 
 def shingles(dialogue: Dialogue) -> Hashes:

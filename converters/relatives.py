@@ -34,11 +34,11 @@ from converters.duplicates import (
     Hashes,
     Partition,
     letters,
-    plain,
     similar_pairs,
     similarity,
 )
 from mi_llm.dialogue import Dialogue, Round
+from mi_llm.quotation import folded
 
 STRETCH = 30  # length of a stretch that counts: two turns or more, so long together
 SHARE = 1 / 3  # of the smaller dialogue's stretches; the first of two rounds is one of three
@@ -51,7 +51,7 @@ _WHOLE, _BEGINS, _ENDS = 1, 2, 4
 
 def length(text: str) -> int:
     """Letters and digits of a text; a word of Latin letters or a number counts as two."""
-    words = _WORD.findall(plain(text))
+    words = _WORD.findall(folded(text))
     return len(letters(text)) - sum(map(len, words)) + 2 * len(words)
 
 

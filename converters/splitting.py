@@ -69,7 +69,8 @@ def split(groups: Iterable[tuple[str, ...]], *, test: int, train: int | None, se
     total = sum(map(len, ordered))
     wanted = test + (train or 0)
     if wanted > total:
-        raise InputError(f"--test {test} and --train {train or 0} are more than {total} dialogues")
+        asked = f"--test {test}" + (f" and --train {train}" if train else "")
+        raise InputError(f"{asked}: that is more than {total} dialogues")
     for_test = _drawn(ordered, test, "--test")
     chosen = set(for_test)
     rest = [group for group in ordered if group not in chosen]

@@ -18,8 +18,8 @@ from mi_llm import file_kind, jsonl
 from mi_llm.errors import InputError
 
 _REMEDIES = {
-    "dialogues": "make rows of them: python -m converters alpaca {} -o rows.json",
-    "chat messages": "make dialogues of them: python -m converters convert messages {} -o d.jsonl",
+    "dialogues": "make rows of them: python -m converters alpaca {0} -o rows.json",
+    "chat messages": "make dialogues of them: python -m converters convert {1} {0} -o d.jsonl",
 }
 
 
@@ -67,7 +67,8 @@ def require_rows(path: Path, first: Any) -> None:
     """
     kind = file_kind.of_value(first)
     if kind and kind != "Alpaca rows":
-        remedy = _REMEDIES.get(kind, "name the file with the rows").format(path)
+        remedy = _REMEDIES.get(kind, "name the file with the rows")
+        remedy = remedy.format(path, file_kind.corpus_format(first))
         raise InputError(f"{path}: {kind}, where Alpaca rows are expected; {remedy}")
 
 

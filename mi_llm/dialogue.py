@@ -126,15 +126,13 @@ def parsed_dialogue(path: Path, line: int, data: bytes) -> Dialogue:
     Raises:
         InputError: If the line is no dialogue.
     """
+    if line == 1 and data.lstrip(b"\xef\xbb\xbf \t").startswith(b"["):
+        _refuse_convertible(path, str(path), jsonl.first_of_array(path))
     value, where = jsonl.parsed_line(path, line, data), f"{path}:{line}"
     if isinstance(value, list) and line == 1:
         raise InputError(f"{path}: {jsonl.array_for_lines(value[0] if value else None)}")
+    _refuse_convertible(path, where, value)
     kind = file_kind.of_value(value)
-    if kind in ("Alpaca rows", "chat messages"):
-        raise InputError(
-            f"{where}: {kind}, where dialogues are expected; make dialogues of them: "
-            f"python -m converters convert messages {path} -o dialogues.jsonl"
-        )
     if kind in ("predictions", "a stamp"):
         raise InputError(f"{where}: {kind}, where dialogues are expected; name another file")
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
@@ -158,3 +156,14 @@ def parsed_dialogue(path: Path, line: int, data: bytes) -> Dialogue:
         return Dialogue(value["id"], tuple(Turn(t["role"], t["content"]) for t in turns), meta)
     except DialogueError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def _refuse_convertible(path: Path, where: str, record: Any) -> None:
+    """Refuse a record that is no dialogue, but can be made one, with the command that does."""
+    kind = file_kind.of_value(record)
+    if kind not in ("Alpaca rows", "chat messages"):
+        return
+    raise InputError(
+        f"{where}: {kind}, where dialogues are expected; make dialogues of them: "
+        f"python -m converters convert {file_kind.corpus_format(record)} {path} -o dialogues.jsonl"
+    )

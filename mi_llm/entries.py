@@ -16,6 +16,8 @@ from glob import escape
 from itertools import count
 from pathlib import Path
 
+from mi_llm.errors import InputError
+
 WORKBOOK = ".xlsx"
 # What other programs make of a book, and what of one of its sheets.
 _OTHERS, _SHEET = (".xlsm", ".xls", ".xlsb", ".ods", ".et", ".numbers"), ".csv"
@@ -33,9 +35,14 @@ def books_at(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
     Args:
         paths: Files, and folders: of these, workbooks by name, other programs' and lone sheets too.
+
+    Raises:
+        InputError: If one of the paths is not there.
     """
     found: dict[Path, None] = {}
     for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or directory")
         there = sorted(path.iterdir()) if path.is_dir() else [path]
         known = (WORKBOOK, *_OTHERS, _SHEET)
         found |= dict.fromkeys(

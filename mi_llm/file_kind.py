@@ -92,6 +92,15 @@ def of_value(value: Any) -> str | None:
     return None
 
 
+def corpus_format(record: Any) -> str:
+    """The format by which `converters convert` reads Alpaca rows or chat messages, by the first."""
+    if isinstance(record, list):
+        return corpus_format(record[0])
+    turns = record.get("conversations")
+    first = turns[0] if isinstance(turns, list) and turns else None
+    return "mi_conversations" if isinstance(first, dict) and "role" in first else "messages"
+
+
 def _said(name: str, remedy: str) -> str:
     return f"is {name}; {remedy}"
 

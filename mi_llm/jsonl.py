@@ -242,6 +242,14 @@ def array_for_lines(first: Any) -> str:
     )
 
 
+def first_of_array(path: Path) -> Any:
+    """The first value of a file that is a JSON array; None if it is none, or not in UTF-8."""
+    if file_kind.of_file(path):
+        return None
+    with files.reading(path) as stream:
+        return _first_of(stream.read(LONGEST_LINE).decode(errors="replace").lstrip("\ufeff \t\r\n"))
+
+
 def _first_of(array: str) -> Any:
     try:
         return json.JSONDecoder().raw_decode(array, _GAP.match(array, 1).end())[0]  # type: ignore[union-attr]  # it matches nothing, too

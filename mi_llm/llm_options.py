@@ -1,6 +1,6 @@
 """The options of every command that asks a language model, and what they say.
 
-Keys are no options: they come from the environment (`mi_llm.door.endpoint.KEY_VARIABLES`).
+Keys are no options: they come from the environment (`mi_llm.secret_settings.KEY_VARIABLES`).
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ Extra = Annotated[
         '\'{"chat_template_kwargs": {"enable_thinking": false}}\'.'
     ),
 ]
-Timeout = Annotated[
-    float, typer.Option(help="Seconds to wait for an answer; twice in vain ends the run.")
-]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for an answer, twice at most.")]
 AllowHost = Annotated[
     list[str] | None,
     typer.Option(help="A host other than this machine that dialogues may go to; repeatable."),

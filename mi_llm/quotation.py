@@ -1,22 +1,31 @@
-"""Whether words that somebody quotes stand in a text.
+"""Texts by their letters and digits alone, and whether quoted words stand in a text.
 
 Models seldom copy exactly: a comma becomes full-width, a space goes, a part is left out. So letters
-and digits alone are compared, in one width and case.
+and digits alone are compared, in one width and case; and so are dialogues that may be related.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # What a quotation may leave out: marked by an ellipsis, or masked before it was sent.
 _LEFT_OUT = re.compile(r"…+|\.{2,}|。{2,}|⋯+|·{3,}|—{2,}|-{2,}|～{2,}|[（(]略[）)]|【[^】]*】")
 
 
+_NO_LETTER = re.compile(r"[\W_]+")
+
+
+@lru_cache(maxsize=500)  # the turns of the dialogue at hand
+def folded(text: str) -> str:
+    """The text in one width and case."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
 def bare(text: str) -> str:
     """The letters and digits of a text, in one width and in lower case."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
+    return _NO_LETTER.sub("", folded(text))
 
 
 def quotes(quote: str, text: str) -> bool:

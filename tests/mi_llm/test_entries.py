@@ -145,6 +145,11 @@ def test_a_single_book_moves_into_a_folder_of_that_name(tmp_path, writer):
     assert entries.books_at([tmp_path]) == ([path], [])
 
 
+def test_a_book_that_is_not_there_is_wrong_use_and_no_fault_of_a_rater(tmp_path):
+    with pytest.raises(InputError, match=r"miti_R3\.xlsx: no such file or directory"):
+        entries.books_at([tmp_path, tmp_path / "miti_R3.xlsx"])
+
+
 def test_folders_and_files_without_workbooks_are_replaced_as_ever(tmp_path):
     for name in ("codes", "codes"):
         with files.whole_folder(tmp_path / name, overwrite=True) as draft:

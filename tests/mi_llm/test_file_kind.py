@@ -23,6 +23,7 @@ from mi_llm.errors import InputError
 
 TALK = [{"role": "user", "content": "我想戒烟。"}, {"role": "assistant", "content": "你想戒烟。"}]
 CHAT = {"messages": TALK}
+AUTHORS = {"conversations": [{"role": "client", "content": "我想戒烟。"}]}
 DIALOGUE = {"id": "a", "turns": [{"role": "client", "content": "我想戒烟。"}], "meta": {}}
 ROW = {"instruction": "咨询", "input": "我累", "output": "你累了", "history": []}
 STAMP: dict[str, Any] = {
@@ -141,7 +142,12 @@ TEXTS: list[tuple[Callable[[Path], Any], str, str]] = [
     (chats, "\n".join([json.dumps(CHAT, indent=1)] * 2), "is a JSON record over several lines"),
     (dialogues, json.dumps([DIALOGUE], indent=1), "is a JSON array of dialogues where JSON Lines"),
     (dialogues, json.dumps([DIALOGUE]), "is a JSON array of dialogues where JSON Lines"),
-    (dialogues, json.dumps([ROW], indent=1), "is a JSON array of Alpaca rows where JSON Lines"),
+    (dialogues, json.dumps([ROW], indent=1), ": Alpaca rows, where dialogues are expected; make"),
+    (dialogues, json.dumps([CHAT], indent=1), "python -m converters convert messages"),
+    (dialogues, json.dumps([CHAT]), "python -m converters convert messages"),
+    (dialogues, CHINESE, "python -m converters convert messages"),
+    (dialogues, json.dumps([AUTHORS], indent=1), "converters convert mi_conversations"),
+    (dialogues, json.dumps(AUTHORS), "converters convert mi_conversations"),
     (dialogues, "[\n]", "is a JSON array where JSON Lines is expected"),
     (read_predictions, json.dumps([PREDICTION] * 2, indent=1), "is a JSON array of predictions"),
     (read_predictions, json.dumps(DIALOGUE), ":1: dialogues, where predictions are expected"),
@@ -157,6 +163,7 @@ TEXTS: list[tuple[Callable[[Path], Any], str, str]] = [
     (dialogues, json.dumps(STAMP), ":1: a stamp, where dialogues are expected"),
     (alpaca.read_objects, json.dumps(DIALOGUE), ": dialogues, where Alpaca rows are expected; ma"),
     (alpaca.read_objects, json.dumps([CHAT]), ": chat messages, where Alpaca rows are expected"),
+    (alpaca.read_objects, json.dumps([AUTHORS]), "converters convert mi_conversations"),
     (alpaca.read_objects, json.dumps(PREDICTION), ": predictions, where Alpaca rows are expected"),
     (alpaca.read_objects, json.dumps(STAMP), ": a stamp, where Alpaca rows are expected"),
     (chats, json.dumps(DIALOGUE), ":1: a dialogue already; use the file as it is"),

@@ -62,7 +62,7 @@ def test_sessions_become_a_table_and_a_page_and_raters_code_in_between(tmp_path)
     assert late.returncode == 2
     assert late.stderr.splitlines()[:2] == [
         f"{books[1]}: nothing is filled in yet (4 transcripts, 8 volleys)",
-        f"1 faults (a draft? add --partial); nothing was written to {out / 'codes'}",
+        f"faults: 1 (a draft? add --partial); nothing was written to {out / 'codes'}",
     ]
     (tmp_path / "late.xlsx").rename(out / "returned/miti_R2.xlsx")
 
