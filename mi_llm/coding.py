@@ -155,6 +155,11 @@ def read_codings(folder: Path) -> list[Session]:
     Raises:
         InputError: If a table is missing or a line in one cannot be; it names file and line.
     """
+    if not (folder / TRANSCRIPTS).exists():
+        raise InputError(
+            f"{folder / TRANSCRIPTS}: no such file or directory; a folder of codes is what "
+            "'eval codes' and 'eval judge' write"
+        )
     wanted: dict[_Key, tuple[str, int, str, bool]] = {}
     total = 0
     for where, row in _rows(folder / TRANSCRIPTS):

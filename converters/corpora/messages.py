@@ -167,7 +167,11 @@ def _message(where: str, message: Any, role_tag: str, text_tag: str) -> tuple[st
         raise InputError(f"{where}: role {role!r}: functions and tools are no counselling")
     text = message.get(text_tag) if isinstance(message, dict) else None
     if not isinstance(role, str) or not isinstance(text, str):
-        raise InputError(f'{where}: expected {{"{role_tag}": "...", "{text_tag}": "..."}} as texts')
+        other = isinstance(message, dict) and role_tag == "from" and "role" in message
+        hint = "; with roles it is of the format mi_conversations" if other else ""
+        raise InputError(
+            f'{where}: expected {{"{role_tag}": "...", "{text_tag}": "..."}} as texts{hint}'
+        )
     if role != "system" and role not in _ROLES:
         raise InputError(f"{where}: unknown role {role!r}; known are: system, {', '.join(_ROLES)}")
     return role, text

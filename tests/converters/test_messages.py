@@ -280,6 +280,11 @@ def test_a_message_without_role_and_text_is_refused_with_its_number(tmp_path: Pa
     assert message == 'record 1, message 4: expected {"role": "...", "content": "..."} as texts'
 
 
+def test_the_authors_format_is_told_by_its_name(tmp_path: Path):
+    record = {"conversations": [{"role": "client", "content": "我想戒烟。"}]}
+    assert refusal(tmp_path, record).endswith("; with roles it is of the format mi_conversations")
+
+
 @pytest.mark.parametrize("key", ["messages", "conversations"])
 def test_a_chat_that_is_no_list_or_empty_is_refused(tmp_path: Path, key: str):
     assert refusal(tmp_path, {key: "x"}) == f"record 1: {key!r} must be a list"

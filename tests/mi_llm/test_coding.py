@@ -165,6 +165,9 @@ def test_a_missing_table_is_named(tmp_path):
     (path / "globals.csv").unlink()
     with pytest.raises(InputError, match=r"globals\.csv: no such file"):
         read_codings(path)
+    (path / "transcripts.csv").unlink()
+    with pytest.raises(InputError, match=r"transcripts\.csv: no such .* 'eval codes' and"):
+        read_codings(path)
 
 
 def test_a_draft_may_leave_volleys_out_and_lines_may_stand_in_any_order(tmp_path):
