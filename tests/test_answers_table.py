@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from mi_llm.door import sending
+from mi_llm.door.faults import Fault
 from mi_llm.door.streaming import NoReply, replied
 from mi_llm.errors import Stopped
 from mi_llm.llm import Answer, Endpoint, Request, SetAside, ask_all
@@ -104,6 +105,22 @@ def by_cell(received: Received) -> Reply:
     """Which end and shape is wanted stands in the request."""
     reason, shape, _ = CELLS[int(received.prompt.split()[1])]
     return Reply(GOOD, finish_reason=reason, shape=SHAPES[shape], usage=False)
+
+
+@pytest.mark.parametrize("where", ["choice", "top"])
+def test_what_came_before_an_error_is_no_answer(where):
+    choice: dict[str, Any] = {
+        "message": {"content": "听起来"},
+        "finish_reason": "stop",
+        "error": None,
+    }
+    came: dict[str, Any] = {"choices": [choice], "error": None}
+    endpoint = Endpoint("http://127.0.0.1:1/v1", "m")
+    assert not isinstance(sending._read(came, endpoint), Fault)
+    (choice if where == "choice" else came)["error"] = {"code": 502, "message": "gone"}
+    found = sending._read(came, endpoint)
+    assert isinstance(found, Fault)
+    assert found.kind == "passing"
 
 
 def question(number: int, **more: Any) -> Request:

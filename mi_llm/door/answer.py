@@ -126,6 +126,8 @@ def completion(choice: Mapping[str, Any]) -> tuple[str, str]:
         TypeError: If it is no choice.
     """
     message = choice["message"]
+    if choice.get("error"):  # what a service in between says of the one behind it
+        return "", "error"
     if not isinstance(message, Mapping):
         raise TypeError("no message")
     pieces = Pieces()

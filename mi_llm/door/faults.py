@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from mi_llm.errors import InputError, Stopped
 
@@ -117,13 +117,23 @@ def _raise_if_hopeless(error: openai.APIStatusError, said: str, endpoint: Endpoi
             f"a proxy before {endpoint.base_url} wants a login ({said}); see HTTPS_PROXY"
         )
     if error.status_code < 400:
-        to = error.response.headers.get("location", "an address that is not told").partition("?")[0]
-        raise InputError(
-            f"{endpoint.base_url} redirects elsewhere (to {to}), which is not followed;"
-            " give --base-url as it is meant"
-        )
+        raise_redirect(error, endpoint)
     if error.param in endpoint.parameters:
         raise InputError(f"{endpoint.model} does not take {error.param} so ({said})")
+
+
+def raise_redirect(error: openai.APIStatusError, endpoint: Endpoint) -> NoReturn:
+    """Raise `InputError` for an answer that names another address, which is not gone to."""
+    to = error.response.headers.get("location", "an address that is not told").partition("?")[0]
+    raise InputError(
+        f"{endpoint.base_url} redirects elsewhere (to {to}), which is not followed;"
+        " give --base-url as it is meant"
+    )
+
+
+def is_service(came: Any) -> bool:
+    """Whether a model's service speaks: with an answer or with an error, but not with a page."""
+    return isinstance(came, dict) and bool({"choices", "error"} & came.keys())
 
 
 def address_hint(endpoint: Endpoint) -> str:

@@ -15,13 +15,21 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mi_llm.door.endpoint import AZURE_HOSTS, Endpoint, api_key, client
-from mi_llm.door.faults import likely_url, no_service, page_in
+from mi_llm.door.faults import (
+    address_hint,
+    is_service,
+    likely_url,
+    no_service,
+    page_in,
+    raise_redirect,
+)
 from mi_llm.errors import InputError, Stopped
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 _SECONDS = 6.0  # to wait for the list
+_BESIDE = 3.0  # to wait for what another address of a server that answered says
 _ASIDE = 1.0  # seconds for each further look, once it is known that something is wrong
 _LISTED = 10  # names told
 _NO_SUCH_NAME = (
@@ -31,7 +39,7 @@ _NO_SUCH_NAME = (
     "no address",
 )
 _KEY_REFUSED = {401, 403}
-_INTERNAL = 500
+_LEAST_ERROR, _INTERNAL = 400, 500
 _NOT_THERE = {404, 405, 501}  # what servers without a list of models say, or at a wrong path
 
 
@@ -72,7 +80,7 @@ async def look_at(
 
     Raises:
         InputError: If the address, the key or the model is wrong.
-        Stopped: If nobody answers and `down` says so.
+        Stopped: If nobody answers for now and `down` says so.
     """
     import openai
 
@@ -83,13 +91,14 @@ async def look_at(
     except openai.APIStatusError as error:
         await _judge_status(connection, endpoint, error, down)
     except (openai.APIError, TimeoutError) as error:
-        reason = await asyncio.to_thread(_why, endpoint, error)
+        reason, lasting = await asyncio.to_thread(_why, endpoint, error)
         wanted = f" for model {endpoint.model!r}" if endpoint.model else ""
-        raise down(f"{endpoint.base_url}: no server answers{wanted} ({reason})") from None
+        kind = InputError if lasting else down
+        raise kind(f"{endpoint.base_url}: no server answers{wanted} ({reason})") from None
     except json.JSONDecodeError:
         return False
     else:
-        await _judge_list(connection, endpoint, came)
+        await _judge_list(connection, endpoint, came, down)
         return _is_llamafactory(came)
     return False
 
@@ -105,8 +114,12 @@ async def _judge_status(
     down: type[InputError | Stopped],
 ) -> None:
     status, page = error.status_code, page_in(error.response.text)
+    if status < _LEAST_ERROR:
+        raise_redirect(error, endpoint)
     if status in _NOT_THERE:
         await _require_no_better(connection, endpoint)
+        if down is InputError:
+            await _require_chat(connection, endpoint)
     elif page is not None and status != _INTERNAL:
         kind = down if status >= _INTERNAL else InputError
         raise kind(no_service(page, status, endpoint))
@@ -120,11 +133,17 @@ async def _judge_status(
         )
 
 
-async def _judge_list(connection: AsyncOpenAI, endpoint: Endpoint, came: Any) -> None:
+async def _judge_list(
+    connection: AsyncOpenAI, endpoint: Endpoint, came: Any, down: type[InputError | Stopped]
+) -> None:
     if isinstance(came, str) and (page := page_in(came)) is not None:
         await _require_no_better(connection, endpoint)
         raise InputError(no_service(page, 200, endpoint))
     names = _names(came)
+    if names is None:  # LM Studio answers 200 to whatever it does not know
+        await _require_no_better(connection, endpoint)
+        if down is InputError:
+            await _require_chat(connection, endpoint)
     if names is None or endpoint.model in ("", *names) or f"{endpoint.model}:latest" in names:
         return
     if endpoint.host == "loopback":
@@ -140,17 +159,45 @@ def _other_models(endpoint: Endpoint, names: list[str]) -> str:
 
 
 async def _require_no_better(connection: AsyncOpenAI, endpoint: Endpoint) -> None:
-    """Raise `InputError` if models are listed at the address that was likely meant."""
+    """Raise `InputError` if models are listed at an address that was likely meant."""
     import openai
 
-    meant = likely_url(endpoint.base_url)
-    if meant == endpoint.base_url.rstrip("/"):
-        return
-    with suppress(openai.APIError, TimeoutError, json.JSONDecodeError):
-        there = connection.with_options(base_url=meant)
-        if _names(await asyncio.wait_for(_got(there, "/models"), _SECONDS)) is not None:
+    parts = urlsplit(endpoint.base_url)
+    likely = (likely_url(endpoint.base_url), f"{parts.scheme}://{parts.netloc}/v1")
+    for meant in dict.fromkeys(likely):
+        if meant == endpoint.base_url.rstrip("/"):
+            continue
+        with suppress(openai.APIError, TimeoutError, json.JSONDecodeError):
+            there = connection.with_options(base_url=meant)
+            if _names(await asyncio.wait_for(_got(there, "/models"), _BESIDE)) is not None:
+                raise InputError(
+                    f"{endpoint.base_url} is not where the model answers; give --base-url {meant}"
+                )
+
+
+async def _require_chat(connection: AsyncOpenAI, endpoint: Endpoint) -> None:
+    """Raise `InputError` if no service stands there either where answers are asked for.
+
+    An empty request is refused by every one that is there, and costs nothing.
+    """
+    import openai
+
+    try:
+        asked = connection.post("/chat/completions", body={}, cast_to=object)
+        came = await asyncio.wait_for(asked, _BESIDE)
+    except openai.APIStatusError as error:
+        if error.status_code in _NOT_THERE and "model" not in error.response.text.lower():
             raise InputError(
-                f"{endpoint.base_url} is not where the model answers; give --base-url {meant}"
+                f"{endpoint.base_url}: no model answers there (HTTP {error.status_code} to"
+                f" /models and to /chat/completions); {address_hint(endpoint)}"
+            ) from None
+    except (openai.APIError, TimeoutError, json.JSONDecodeError):
+        return  # whatever it is, something is there
+    else:
+        if not is_service(came):
+            raise InputError(
+                f"{endpoint.base_url}: no model answers there, but {str(came)[:80]!r}"
+                f" comes; {address_hint(endpoint)}"
             )
 
 
@@ -170,22 +217,31 @@ def _is_llamafactory(came: Any) -> bool:
         return False
 
 
-def _why(endpoint: Endpoint, error: BaseException) -> str:
-    """Why nobody answers, and what to do."""
+def _why(endpoint: Endpoint, error: BaseException) -> tuple[str, bool]:
+    """Why nobody answers, and what to do; and whether that address will never answer."""
     parts = urlsplit(endpoint.base_url)
     other = {"https": "http", "http": "https"}[parts.scheme]
     said = " ".join(str(error.__cause__ or error).split()).lower()
     if any(each in said for each in _NO_SUCH_NAME):
-        return f"no host {parts.hostname!r} is known; correct the address"
+        passing = "temporary" in said  # a network that is away knows no name
+        return f"no host {parts.hostname!r} is known; correct the address", not passing
     port = parts.port or {"https": 443, "http": 80}[parts.scheme]
     if _speaks(parts.hostname or "", port, secure=other == "https"):
         right = endpoint.base_url.replace(parts.scheme, other, 1)
-        return f"it speaks {other}, not {parts.scheme}; try --base-url {right}"
+        return f"it speaks {other}, not {parts.scheme}; try --base-url {right}", True
+    if "certificate" in said:
+        told = said.partition("failed: ")[2].partition(" (_ssl")[0] or said
+        return f"its certificate is not trusted: {told}; SSL_CERT_FILE may name one that is", True
     if "attempts failed" in said or "refused" in said:
-        return "connection refused: nothing listens there; start the server, or correct the port"
-    if not said or "timed out" in said:
-        return f"not a word within {_SECONDS:g} s; is it another program's port, or does it hang?"
-    return said
+        told = "connection refused: nothing listens there; start the server, or correct the port"
+        return told, False
+    silent = isinstance(error, TimeoutError) or type(error).__name__ == "APITimeoutError"
+    if not silent and (not said or "disconnected" in said):
+        return "it hangs up without an answer; is it another program's port?", False
+    if silent or "timed out" in said:
+        told = f"not a word within {_SECONDS:g} s; is it another program's port, or does it hang?"
+        return told, False
+    return said, False
 
 
 def _speaks(host: str, port: int, *, secure: bool) -> bool:

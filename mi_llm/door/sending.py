@@ -6,12 +6,12 @@ import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mi_llm.door import structured
 from mi_llm.door.answer import completion, ending
 from mi_llm.door.endpoint import Endpoint, api_key, client
-from mi_llm.door.faults import Fault, fault_of, no_service, page_in
+from mi_llm.door.faults import Fault, fault_of, is_service, no_service, page_in
 from mi_llm.door.ledger import MOST
 from mi_llm.door.pacing import Pace, pause_after
 from mi_llm.door.reaching import look_at
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mi_llm.door.conversation import Message, Tally
 
-_TOO_MANY = 429
+_OK, _TOO_MANY = 200, 429
 _REFUSED_MODE = {400, 422}  # what servers say to a response_format that they do not know
 _FAILED_MODE = {500, 501}  # what some say, each time, to one that they fail at
 _PAGES = 3  # how often a web page is looked at before anything was ever answered
@@ -192,7 +192,10 @@ class Sender:
         attempts = self._attempts(fault)
         told = f"{fault.reason} ({attempts} attempt{'s' if attempts > 1 else ''})"
         if not others_fared_better:
-            raise Stopped(f"{self._endpoint.base_url} does not answer: {told}")
+            never = fault.kind == "page" and fault.status == _OK and not self._answers
+            raise (InputError if never else Stopped)(
+                f"{self._endpoint.base_url} does not answer: {told}"
+            )
         if fault.status != _TOO_MANY:
             raise Unanswered(f"no answer: {told}")
 
@@ -220,11 +223,15 @@ def _read(came: Any, endpoint: Endpoint) -> _Content | Fault:
     if isinstance(came, str) and (page := page_in(came)) is not None:
         return Fault("page", 200, no_service(page, 200, endpoint))
     try:
+        if came.get("error"):  # whatever came beside it
+            raise KeyError("choices")
         text, reason = completion(came["choices"][0])
         usage = came.get("usage") or {}
         tokens = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     except (AttributeError, IndexError, KeyError, TypeError):
-        return Fault("passing", 200, f"no completion came, but {str(came)[:80]!r}")
+        # What is no service says neither an answer nor an error, however often it is asked.
+        kind: Literal["passing", "page"] = "passing" if is_service(came) else "page"
+        return Fault(kind, _OK, f"no completion came, but {str(came)[:80]!r}")
     if ending(reason) == "passing":
         return Fault("passing", 200, f"the service broke its answer off ({reason})")
     return text, reason, *tokens
