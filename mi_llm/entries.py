@@ -22,6 +22,7 @@ WORKBOOK = ".xlsx"
 # What other programs make of a book, and what of one of its sheets.
 _OTHERS, _SHEET = (".xlsm", ".xls", ".xlsb", ".ods", ".et", ".numbers"), ".csv"
 _MARK = ".replaced-"
+_OURS = (".json", ".jsonl")  # what lies beside books: key, plan, findings
 _OF_NOBODY = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave
 
 
@@ -31,26 +32,39 @@ def is_lock(path: Path) -> bool:
 
 
 def books_at(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The books that are given, and the lock files among them, which are none.
+    """The books that are given, and what else lies there: lock files, and files that are no books.
 
     Args:
-        paths: Files, and folders: of these, workbooks by name, other programs' and lone sheets too.
+        paths: Files, and folders with all folders in them but hidden and moved aside: of these,
+            workbooks by name, other programs' and, at the top, lone sheets too.
 
     Raises:
         InputError: If one of the paths is not there.
     """
-    found: dict[Path, None] = {}
+    books: dict[Path, None] = {}
+    others: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
             raise InputError(f"{path}: no such file or directory")
-        there = sorted(path.iterdir()) if path.is_dir() else [path]
-        known = (WORKBOOK, *_OTHERS, _SHEET)
-        found |= dict.fromkeys(
-            one
-            for one in there
-            if one == path or one.suffix.lower() in known or (is_lock(one) and one.is_file())
-        )
-    return [one for one in found if not is_lock(one)], [one for one in found if is_lock(one)]
+        for one in _visible(path) if path.is_dir() else [path]:
+            sheet = one.suffix.lower() == _SHEET and one.parent == path
+            book = one == path or sheet or one.suffix.lower() in (WORKBOOK, *_OTHERS)
+            if book and not is_lock(one):
+                books[one] = None
+            elif one.suffix not in _OURS:
+                others[one] = None
+    return list(books), list(others)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """The files below a folder, in order, without hidden ones and what was moved aside."""
+    found = []
+    for one in sorted(folder.rglob("*")):
+        *above, name = one.relative_to(folder).parts
+        hidden = any(part.startswith(".") or _MARK in part for part in above)
+        if not hidden and not one.is_dir() and (not name.startswith(".") or is_lock(one)):
+            found.append(one)
+    return found
 
 
 def make_way(path: Path, written: Collection[Path] = ()) -> Path | None:

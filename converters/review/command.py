@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from converters.review.prepare import Sources
     from mi_llm.dialogue import Dialogue
 
+_LOCK = "表格软件的锁定文件，略过；审阅册可能还开着，请保存并关闭后再读一次"
+_NO_WORKBOOK = "不是表格文件，略过；里面若有审阅册，请解压或另存为 .xlsx 再交"
 _PACKAGES = ("openpyxl",)
 _REVIEWER = re.compile(r"[\w.-]{1,30}")
 
@@ -177,12 +179,9 @@ def _apply(
     from converters.review import folder as review_folder
     from converters.review.prepare import Sources
 
-    paths, locks = entries.books_at(given)
-    for lock in locks:
-        print(
-            f"{lock}：表格软件的锁定文件，略过；审阅册可能还开着，请保存并关闭后再读一次",
-            file=sys.stderr,
-        )
+    paths, others = entries.books_at(given)
+    for one in others:
+        print(f"{one}：{_LOCK if entries.is_lock(one) else _NO_WORKBOOK}", file=sys.stderr)
     if not paths:
         raise InputError(f"{', '.join(map(str, given))}: no book there; give those that came back")
     home = folder or _home(given)

@@ -123,7 +123,14 @@ def read_book(
     Raises:
         InputError: If it is no workbook, not a review book, or another review's.
     """
-    workbook = sheets.load(path)
+    try:
+        workbook = sheets.load(path)
+    except InputError as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise InputError(
+            f"{path}：打不开（{why}），可能没有传完、已损坏或加了密码；"
+            "请让审阅人在表格软件里打开，不加密码另存为 .xlsx 再交"
+        ) from None
     for name in (QUEUE, TURNS, HIDDEN):
         if name not in workbook.sheetnames:
             raise InputError(f"{path}: 没有“{name}”页；这是审阅册吗？请勿改页名")
@@ -159,7 +166,7 @@ def _queue_rows(
     sheet: Worksheet, turns: Worksheet, dialogues: Mapping[str, Dialogue], book: Book
 ) -> list[_Row]:
     """The rows of the queue; one whose id was changed counts as what it was."""
-    columns = sheets.columns_by_title(book.path, sheet, (SERIAL, *_FILLED_IN, ID))
+    columns = _columns(book.path, sheet, (SERIAL, *_FILLED_IN, ID))
     shown = _serials(turns, book.path)
     rows: list[_Row] = []
     odd: list[tuple[int, dict[str, str], dict[str, str]]] = []
@@ -191,9 +198,20 @@ def _queue_rows(
     return sorted(rows, key=lambda row: row.number)
 
 
+def _columns(path: Path, sheet: Worksheet, titles: Sequence[str]) -> dict[str, int]:
+    """The number of each titled column, from 1; one that is gone is told in Chinese."""
+    try:
+        return sheets.columns_by_title(path, sheet, titles)
+    except InputError:
+        there = {sheets.said(one.value) for one in sheet[1]}
+        gone = "、".join(one for one in titles if one not in there)
+        told = f"“{sheet.title}”页第 1 行没有“{gone}”列；请撤销删列或改列名"
+        raise InputError(f"{path}：{told}") from None
+
+
 def _serials(turns: Worksheet, path: Path) -> dict[str, str]:
     """The dialogue of each serial number, as the sheet of turns has them."""
-    columns = sheets.columns_by_title(path, turns, (SERIAL, ID))
+    columns = _columns(path, turns, (SERIAL, ID))
     found: dict[str, str] = {}
     for row in turns.iter_rows(min_row=2, values_only=True):
         serial, name = (sheets.said(row[columns[title] - 1]) for title in (SERIAL, ID))
@@ -309,7 +327,7 @@ def _turn_lines(
     sheet: Worksheet, dialogues: Mapping[str, Dialogue], book: Book
 ) -> tuple[dict[tuple[str, int], _Line], list[_Line]]:
     """The rows of turns, by dialogue and number, and those that are none."""
-    columns = sheets.columns_by_title(book.path, sheet, (ID, TURN, TEXT, EDITED))
+    columns = _columns(book.path, sheet, (ID, TURN, TEXT, EDITED))
     lines: dict[tuple[str, int], _Line] = {}
     odd = []
     for row in sheet.iter_rows(min_row=2):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval.books.key import KEY, Key, read_key
+from eval.books.layout import HIDDEN
 from eval.books.printed import Facts
 from eval.books.reading import Book, read_book
 from eval.books.text import told
@@ -58,17 +59,20 @@ def read_books(paths: Sequence[Path], *, key: Path | None = None) -> BookSet:
         InputError: If there is no book, or the key cannot be read.
     """
     wanted = read_key(key) if key else None
-    found, locks = entries.books_at(paths)
+    found, others = entries.books_at(paths)
     if not found:
         raise InputError(f"{', '.join(map(str, paths))}: no book there; give those that came back")
     read = [read_book(path) for path in found]
     known = [_Known(one, one.facts) for one in read if one.facts]
     language = known[0].facts.language if known else (wanted and wanted.language) or "en"
     for one in read:
-        if one.unreadable and one.path.suffix.lower() != entries.WORKBOOK:
-            what = told(language, "other_program", suffix=one.path.suffix)
-            one.faults = [told(language, "book", path=one.path, what=what)]
-    passed_over = [told(language, "book", path=one, what=told(language, "lock")) for one in locks]
+        if one.no_book:
+            one.faults = [told(language, "book", path=one.path, what=_no_book(one, language))]
+    passed_over = [
+        told(language, "book", path=one,
+             what=told(language, "lock" if entries.is_lock(one) else "no_workbook"))
+        for one in others
+    ]  # fmt: skip
     copies = dict(_copies(known))
     passed_over += [line for line in copies.values() if line]
     books = [one for one in read if one.path not in copies]
@@ -108,6 +112,15 @@ def _copies(known: Sequence[_Known]) -> Iterator[tuple[Path, str]]:
                 yield other.book.path, ""
             elif not other.book.faults and _says(other.book) == _says(best.book):
                 yield other.book.path, other.book.told("same", other=best.book.path)
+
+
+def _no_book(book: Book, language: str) -> str:
+    """Why a file is no coding book, in the language of those that are."""
+    if book.no_book == "unreadable" and book.path.suffix.lower() != entries.WORKBOOK:
+        return told(language, "other_program", suffix=book.path.suffix)
+    return told(
+        language, book.no_book, sheet=HIDDEN, why=book.faults[0].removeprefix(f"{book.path}: ")
+    )
 
 
 def _says(book: Book) -> object:

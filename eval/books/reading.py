@@ -56,7 +56,7 @@ class Book:
         faults: What is wrong, each by sheet and cell.
         missing: What is not filled in yet, likewise.
         touched: Whether anything is filled in, or wrong.
-        unreadable: Whether it is no workbook at all.
+        no_book: Which text says that it is no coding book; empty if it is one.
     """
 
     path: Path
@@ -66,7 +66,7 @@ class Book:
     faults: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     touched: bool = False
-    unreadable: bool = False
+    no_book: str = ""
 
     def fault(self, kind: str, sheet: str = "", **values: object) -> None:
         """Note what is wrong with the book, or one of its sheets."""
@@ -86,14 +86,16 @@ def read_book(path: Path) -> Book:
         workbook = sheets.load(path)
     except InputError as error:
         book.faults.append(str(error))
-        book.unreadable = True
+        book.no_book = "unreadable"
         return book
     if HIDDEN not in workbook.sheetnames:
-        book.faults.append(f"{path}: no sheet {HIDDEN}; is it a coding book, saved as .xlsx?")
+        book.faults.append(f"{path}: {told('en', 'no_coding_book', sheet=HIDDEN)}")
+        book.no_book = "no_coding_book"
         return book
     book.facts = _facts(workbook)
     if book.facts is None:
         book.faults.append(f"{path}: {told('en', 'hidden', sheet=HIDDEN)}")
+        book.no_book = "hidden"
         return book
     renamed = _find_strangers(book, workbook, set(book.facts.prints))
     pages = []

@@ -469,6 +469,26 @@ def test_a_book_of_another_review_is_refused(corpus):
     assert run("--apply", "old.xlsx", "--folder", aside, "-o", "kept.jsonl").exit_code == 0
 
 
+def test_a_book_that_cannot_be_read_or_lost_a_column_is_told_in_chinese(corpus):
+    prepared()
+    fill("review/review.xlsx", keep)
+    Path("returned").mkdir()
+    book = openpyxl.load_workbook("review/review.xlsx")
+    book["审阅"]["G1"] = "我的决定"
+    book.save("returned/甲.xlsx")
+    Path("returned/信.docx").write_bytes(b"PK")
+    done = run("--apply", "returned", "--folder", "review", "-o", "kept.jsonl")
+    told = "returned/甲.xlsx：“审阅”页第 1 行没有“决定”列；请撤销删列或改列名"
+    assert str(done.exception) == told
+    assert (
+        done.stderr
+        == "returned/信.docx：不是表格文件，略过；里面若有审阅册，请解压或另存为 .xlsx 再交\n"
+    )
+    Path("returned/甲.xlsx").write_bytes(b"PK broken")
+    done = run("--apply", "returned", "--folder", "review", "-o", "kept.jsonl")
+    assert str(done.exception).startswith("returned/甲.xlsx：打不开（")
+
+
 def test_transcriptions_changed_since_are_refused(corpus):
     prepared()
     Path("mi.jsonl").write_text(Path("mi.jsonl").read_text().replace("抽烟", "吸烟"))

@@ -14,6 +14,7 @@ from eval.books.blinding import blinded
 from eval.books.book import write_books
 from eval.books.book_set import read_books
 from mi_llm.coding import Session, read_codings
+from mi_llm.errors import InputError
 from mi_llm.miti import Code, Globals
 from tests.eval.coding_books import (
     FIRST,
@@ -336,8 +337,8 @@ def test_a_book_that_is_none_is_named_and_the_others_are_read(books):
     (books / "b.xlsx").write_text("PK broken", encoding="utf-8")
     change(books / "miti_R1.xlsx", "T01", I2=None)
     lines = told(books)
-    assert lines[0] == "a.xlsx: no sheet _book; is it a coding book, saved as .xlsx?"
-    assert lines[1].startswith("b.xlsx: not a workbook that can be read")
+    assert lines[0] == "a.xlsx：没有隐藏页 _book；这是编码册吗？不是的话请移到别处"
+    assert lines[1].startswith("b.xlsx：打不开（not a workbook that can be read")
     assert lines[2:] == ["miti_R1.xlsx：“T01”页 I2：没有评“引出改变语言”"]
 
 
@@ -415,6 +416,27 @@ def test_a_lock_file_is_passed_over_and_said(books, name):
         assert done.stdout.endswith("来自 2 本编码册；12 个话轮中 0 个未编码\n")
 
 
+def test_books_in_folders_of_raters_are_read_and_what_is_no_book_is_named(books):
+    for name in ("甲/__MACOSX", "甲/books.replaced-2026-12-01T10-30"):
+        (books / name).mkdir(parents=True)
+    (books / "miti_R1.xlsx").rename(books / "甲/编码 (1).XLSX")
+    for name in ("甲/__MACOSX/._编码 (1).XLSX", "._miti_R2.xlsx"):
+        (books / name).write_bytes(b"Mac")
+    (books / "甲/books.replaced-2026-12-01T10-30/miti_R1.xlsx").write_bytes(b"earlier")
+    (books / "甲/miti_R1.zip").write_bytes(b"PK")
+    done = run("codes", books, "-o", books.parent / "codes", "--key", books / "key.json")
+    assert done.exit_code == 0, done.output
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{books / '甲/miti_R1.zip'}：不是表格文件，略过")
+    assert {one.rater for one in read_codings(books.parent / "codes")} == {"R1", "R2"}
+
+
+def test_a_book_that_is_given_and_not_there_is_wrong_use(books):
+    done = run("codes", books, books / "gone.xlsx", "-o", books.parent / "codes")
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception) == f"{books / 'gone.xlsx'}: no such file or directory"
+
+
 @pytest.mark.parametrize("suffix", [".ods", ".xls", ".csv", ".XLSM"])
 def test_a_book_of_another_program_is_refused_in_one_line(books, suffix):
     (books / "miti_R1.xlsx").rename(books / f"miti_R1{suffix}")
@@ -427,7 +449,7 @@ def test_another_programs_book_under_a_workbooks_name_is_refused_in_one_line(boo
     with zipfile.ZipFile(books / "miti_R1.xlsx", "w") as packed:
         packed.writestr("content.xml", "<office:document-content/>")
     (line,) = told(books)
-    assert line.startswith("miti_R1.xlsx: is an OpenDocument file (ODS or ODT)")
+    assert line.startswith("miti_R1.xlsx：打不开（is an OpenDocument file (ODS or ODT)")
     assert ".xlsx" in line
 
 
