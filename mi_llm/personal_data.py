@@ -168,6 +168,8 @@ def _is_mobile(match: re.Match[str]) -> bool:
     In the groups that people say them in; in other groups behind a word that announces a number.
     Eleven single digits are answers to a scale unless they are of more kinds than it has.
     """
+    if re.match(rf"1[ -]{_FREE}[ -]", match["it"]):
+        return False
     before = match.string[max(0, match.start("it") - 12) : match.start("it")]
     if _ANNOUNCED.search(before):
         return True
@@ -226,6 +228,7 @@ _GROUPS = ([11], [3, 4, 4], [4, 3, 4], [3, 3, 5], [3, 8], [7, 4], [4, 4, 3], [3,
 _ANNOUNCED = re.compile(
     r"(?:号|手机|电话|联系|[打拨](?!分)|短信|tel|phone|call)[^\d.!?\n]{0,6}$", re.I
 )
+_FREE = r"8(?:00|33|44|55|66|77|88)"  # what numbers begin with that cost nothing to call
 _PARCEL = re.compile(r"(?:单号|订单|快递|运单|流水|编号)[^\d]{0,4}$")
 _IS = r"[是为叫就: ]{0,4}"
 _NUMBERED = r"(?:号码?|id|uid|账号|帐号|用户名|昵称|名)"
@@ -244,19 +247,22 @@ _ROAD = (
     r"(?:(?<![走条这那上马网思出半弯公铁])路|大街|街道?|大道|巷|弄|胡同)"
     r"(?:[东西南北中]?[一二三四五六七八九十]段)?"
 )
-_ROOM = rf"(?:{_NUMBER}(?:号院|号楼|栋|幢|座|单元|室|层|楼|号(?!线))|(?<=[栋幢座元楼])\d{{3,4}})"
+_ROOM = (
+    rf"(?: ?{_NUMBER} ?(?:号院|号楼|栋|幢|座|单元|室|层|楼|号(?!线))|(?<=[栋幢座元楼])\d{{3,4}})"
+)
 _DISTRICTS = rf"(?:{_NAME}{{2,8}}?(?:省|自治区))?(?:{_NAME}{{2,7}}?(?:市|自治州|盟))?"
 
 _WECHAT = (
-    r"(?:[微威薇徽围维][信❤♥x]\ufe0f?|v信|绿泡泡?|绿信|绿色软件|[加➕] ?我?(?:卫星|🛰|个?[微威薇])"
+    r"(?:[微威薇徽围维][信❤♥x]\ufe0f?|(?<![A-Za-z])v[信❤♥]\ufe0f?|绿泡泡?|绿信|绿色软件"
+    r"|[加➕+] ?我?(?:卫星|🛰|个?[微威薇])"
     r"|(?<![A-Za-z])(?:wechat|wei ?xin|wx|vx))"
 )
-_PLUS_V = r"(?:(?<![A-Za-z\d])[+➕]|加|(?<![A-Za-z\d])(?=v ?:)) ?我?v(?![A-Za-z]{1,3}\b)"
+_PLUS_V = r"(?:(?<![A-Za-z\d])[+➕]|加|(?<![A-Za-z\d])(?=v ?:)) ?[我个下]{0,2}v(?![A-Za-z]{1,3}\b)"
 _QQ = r"(?:(?<![A-Za-z])QQ|扣扣|叩叩|企鹅|球球|丘丘|秋秋)"
 _SERVICE = (
     r"(?:抖音|快手|小?红[书薯]|微博|围脖|[b哔]站|哔哩哔哩|知乎|豆瓣|贴吧|邮箱|钉钉|飞书|企业微信|陌陌|探探|支付宝"
     r"|推特|脸书|电报|(?<![A-Za-z])(?:bilibili|weibo|xhs|telegram|whats ?app|skype|facebook"
-    r"|instagram|twitter|soul|line|steam|tg|ins|dy)(?![A-Za-z]))"
+    r"|instagram|twitter|snapchat|discord|tiktok|soul|line|steam|tg|ins|dy)(?![A-Za-z]))"
 )
 _AT = r"(?:@|#|艾特|圈a|[(\[{<] ?(?:at|a|艾特) ?[)\]}>])"
 _DOT_WORD = r"(?:点|[(\[{<] ?(?:dot|点) ?[)\]}>]|(?<= )dot(?= ))"
@@ -309,6 +315,22 @@ _RULES = (
         Kind.ACCOUNT,
         re.compile(
             rf"(?:尾号|[证卡]号?码?的?[后末].位){_IS}(?P<it>\d{{3,5}}[\dX])(?![\dA-Z])", re.I | re.A
+        ),
+    ),
+    _Rule(
+        Kind.IDENTITY,
+        re.compile(
+            r"\b(?:ssn|social security)\b[^\d\n]{0,16}(?P<it>\d{3}[ -]?\d{2}[ -]?\d{4})(?!\d)",
+            re.I | re.A,
+        ),
+    ),
+    # The page of a person.
+    _Rule(
+        Kind.ACCOUNT,
+        re.compile(
+            r"(?<![\w.])(?P<it>(?:https?://)?(?:www\.)?(?:(?:t|wa|line)\.me|(?:instagram|facebook"
+            r"|twitter|tiktok|weibo|linkedin)\.com(?:/(?:u|n|in))?)/(?:~|@)?[\w.+-]{3,30})",
+            re.I | re.A,
         ),
     ),
     _Rule(Kind.IDENTITY, re.compile(r"(?P<it>[军兵士文武海空][字]第? ?\d{5,9}号?)", re.A)),
@@ -394,8 +416,9 @@ _RULES = (
     _Rule(
         Kind.PHONE,
         re.compile(
-            r"(?<!\d)(?P<it>(?:\+|00)(?!86)[1-9]\d{0,2}(?:[ .()-]{0,2}\d){6,12}"
-            r"|\(\d{3}\) ?\d{3}-\d{4})(?!\d)",
+            r"(?<!\d)(?<!\d[ -])(?P<it>(?:\+|00)(?!86)[1-9]\d{0,2}(?:[ .()-]{0,2}\d){6,12}"
+            r"|\(\d{3}\) ?\d{3}-\d{4}"
+            rf"|(?<!\d-)(?!400|{_FREE})[2-9]\d{{2}}([.-])\d{{3}}\2\d{{4}})(?![\d-])",
             re.A,
         ),
     ),
@@ -438,7 +461,7 @@ _RULES = (
         Kind.QQ,
         re.compile(
             rf"{_QQ}(?:号码?|群号?)?{_IS}"
-            rf"(?P<it>[1-9]\d(?:[ -]?\d){{4,9}}|[1-9]\d{{4,11}})(?!\d){_UNIT}",
+            rf"(?P<it>[1-9](?:[ -]?\d){{5,10}}|[1-9]\d{{4,11}})(?!\d){_UNIT}",
             re.I | re.A,
         ),
         spoken=True,
@@ -454,7 +477,7 @@ _RULES = (
     _Rule(
         Kind.WECHAT,
         re.compile(
-            rf"{_PLUS_V}(?:[:信 ]{{1,3}}(?=[A-Z_\d])|(?=[A-Z_-]*\d))(?P<it>[\w-]{{6,20}})",
+            rf"{_PLUS_V}(?:[:信, ]{{1,3}}(?=[A-Z_\d])|(?=[A-Z_-]*\d))(?P<it>[\w-]{{6,20}})",
             re.I | re.A,
         ),
     ),
@@ -462,7 +485,8 @@ _RULES = (
     _Rule(
         Kind.WECHAT,
         re.compile(
-            rf"{_WECHAT}(?:号码?|id|[是为:])[是为: ]{{0,3}}(?P<it>[A-Z_][\w-]{{5,19}}|\d{{6,12}})",
+            rf"{_WECHAT} ?(?:号码?|id|[是为:])[是为: ]{{0,3}}"
+            rf"(?P<it>[A-Z_][\w-]{{5,19}}|\d{{6,12}})",
             re.I | re.A,
         ),
     ),
@@ -482,13 +506,18 @@ _RULES = (
             rf"{_SERVICE} ?(?:{_NUMBERED}|[是为叫:]){_IS}(?P<it>{_ID}|{_LONG})", re.I | re.A
         ),
     ),
-    _Rule(Kind.ACCOUNT, re.compile(rf"{_SERVICE}[ ,]?(?:搜索?|找)?(?P<it>{_MIXED})", re.I | re.A)),
+    _Rule(
+        Kind.ACCOUNT, re.compile(rf"{_SERVICE}[ ,]?(?:搜索?|找)? ?(?P<it>{_MIXED})", re.I | re.A)
+    ),
     _Rule(Kind.ACCOUNT, re.compile(rf"{_SERVICE}[^@\n]{{0,4}}(?P<it>@\w{{2,20}})", re.I)),
     # A road and a house number; a housing estate and a building; or districts down to the road.
     _Rule(
         Kind.ADDRESS,
         re.compile(
-            rf"(?P<it>{_DISTRICTS}(?:{_NAME}{{1,8}}?{_ROAD} ?{_NUMBER} ?号(?!线)院?"
+            rf"(?P<it>{_DISTRICTS}(?:{_NAME}{{1,8}}?{_ROAD} ?(?:{_NUMBER} ?弄 ?)?{_NUMBER} ?号"
+            rf"(?!线)院?"
+            rf"|(?<![A-Za-z\d])(?:[东西南北中]区|宿舍|寝室|公寓) ?\d{{1,3}} ?[栋幢舍号]楼? ?"
+            rf"\d{{3,4}}(?!\d)"
             rf"|{_NAME}{{1,8}}?(?:小区|花园|公寓|家园|苑|新村) ?{_ROOM}"
             rf"|{_NAME}{{1,7}}市{_NAME}{{1,6}}?[区县]{_NAME}{{1,6}}?{_ROAD}){_ROOM}{{0,4}})"
         ),
