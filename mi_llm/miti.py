@@ -76,6 +76,11 @@ _ONE_PLACE = (
 )
 
 
+def most_in_a_volley(codes: frozenset[Code]) -> int:
+    """How many of these codes one volley can hold at once."""
+    return len(codes) - sum(codes.issuperset(pair) for pair in _ONE_PLACE)
+
+
 def volley_codes(utterances: Iterable[Code | None]) -> frozenset[Code]:
     """The codes of a volley from those of its utterances.
 

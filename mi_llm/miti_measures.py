@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mi_llm.miti import MI_ADHERENT, MI_NON_ADHERENT, QUESTIONS, REFLECTIONS, Code
+from mi_llm.miti import (
+    MI_ADHERENT,
+    MI_NON_ADHERENT,
+    QUESTIONS,
+    REFLECTIONS,
+    Code,
+    most_in_a_volley,
+)
 from mi_llm.statistics import AMOUNT, RATING, SHARE, Scale
 
 GLOBALS = ("cultivate", "soften", "empathy", "partnership")
@@ -39,6 +46,10 @@ SCALES: dict[str, Scale] = {
     **dict.fromkeys((*GLOBALS, *GLOBAL_SUMMARIES), RATING),
     "complex_reflection_share": SHARE,
     "paper_mi_adherent_ratio": SHARE,
+    **{
+        f"{name}_per_10_volleys": Scale(0, 10 * most_in_a_volley(codes))
+        for name, codes in COUNTS.items()
+    },
 }
 
 # Only for these does pooling say something else than the mean.

@@ -36,6 +36,7 @@ _MOST = 200
 # bound. docs/statistics.md has the widths and the coverage that this limit gives.
 _LIMIT = 2  # times Student's
 _FARTHEST = 700.0  # e to it is the largest number, nearly
+_ROUNDING = 1e-9  # how far a sum in floating point may be off an end
 _BLOCK = 1_000_000  # counts held at a time
 
 Numbers = NDArray[np.float64]
@@ -71,8 +72,9 @@ class Scale:
         if not isfinite(self.low):
             return mean - half, mean + half
         above, below = mean - self.low, self.high - mean
-        if np.any(above < 0) or np.any(below < 0):
+        if np.any(above < -_ROUNDING) or np.any(below < -_ROUNDING):
             raise ValueError(f"{mean} is not on the scale from {self.low} to {self.high}")
+        above, below = np.maximum(above, 0), np.maximum(below, 0)
         # Where all values stand at an end there is no spread: 0 by 0 is 0.
         if not isfinite(self.high):
             factor = np.exp(np.minimum(half / np.where(above > 0, above, 1), _FARTHEST))

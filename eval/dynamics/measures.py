@@ -46,6 +46,8 @@ MEASURES = (
 
 def scale_of(measure: str) -> Scale:
     """What a measure can be."""
+    if measure == "redirections_per_10_turns":
+        return Scale(0, 10)
     return SHARE if measure in SHARES else RATING if measure in RATINGS else AMOUNT
 
 

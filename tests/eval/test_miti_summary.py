@@ -24,7 +24,7 @@ from mi_llm import cli
 from mi_llm.coding import Session, write_codings
 from mi_llm.errors import InputError
 from mi_llm.miti import Code, Counts, Level, volley_codes
-from mi_llm.miti_measures import MEASURES, counted, per_ten_volleys
+from mi_llm.miti_measures import MEASURES, SCALES, counted, per_ten_volleys
 from mi_llm.statistics import TOO_FEW, Estimate
 from tests.eval.coded_sessions import session
 
@@ -292,3 +292,16 @@ def test_table_4_of_the_authors_workbook_is_as_printed_but_for_baichuan2s_missin
     assert rows["llama3_chinese_tuned"][5:8] == ours[:3]  # client printed 10.71 (5.80)
     assert rows["baichuan2_tuned"][1:3] == ["9", "18.78 (7.55)"]
     assert markdown(table4(collection.transcripts)).count("\n") == 1 + 6
+
+
+def test_a_rate_is_at_most_what_ten_volleys_can_hold():
+    # Adherent: affirming, seeking and emphasizing in each of ten volleys. Non-adherent: persuading
+    # and confronting. A volley has one kind of reflection, and of any one code one.
+    highest = {
+        "mi_adherent": 30,
+        "mi_non_adherent": 20,
+        "reflections": 10,
+        "question": 10,
+        "persuade": 10,
+    }
+    assert {name: SCALES[f"{name}_per_10_volleys"].high for name in highest} == highest
