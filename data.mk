@@ -58,7 +58,7 @@ $(WORK)/%/review/plan.json: $(WORK)/%/transcribed.jsonl FORCE
 	@mkdir -p $(WORK)/$*/returned
 
 $(WORK)/%/kept.jsonl: $(WORK)/%/review/plan.json FORCE
-	$(PY) -m converters review --apply $(WORK)/$*/returned $(<D) --folder $(<D) -o $@ $(APPLY) --overwrite || { echo "Have the books in $(<D) filled in, put what comes back into $(WORK)/$*/returned, then run the same command again." >&2; exit 1; }
+	$(PY) -m converters review --apply $(WORK)/$*/returned $(<D) --folder $(<D) -o $@ $(APPLY) --overwrite || { echo "Have the books in $(<D) filled in, put what comes back into $(WORK)/$*/returned, then run the same command again; APPLY=--partial goes on with what is there." >&2; exit 1; }
 
 $(WORK)/train.jsonl: $(NAMES:%=$(WORK)/%/kept.jsonl)
 	$(PY) -m converters split $^ -o $(WORK) --test $(TEST) --seed $(SEED) --overwrite

@@ -29,6 +29,8 @@ BOOK ?=
 CODES ?=
 OUT ?= reports/miti
 
+WAIT := Have the raters fill in $(OUT)/books/*.xlsx, put what comes back into $(OUT)/returned, then run the same command again
+
 # Without books there is nothing to read yet.
 STEP := $(if $(wildcard $(OUT)/books/key.json),report,books)
 
@@ -37,11 +39,11 @@ miti: $(if $(TRANSCRIPTS),$(STEP),usage)
 
 .PHONY: books
 books: written
-	@echo "Have the raters fill in $(OUT)/books/*.xlsx, put what comes back into $(OUT)/returned, then run the same command again."
+	@echo "$(WAIT)."
 
 .PHONY: report
 report: written
-	$(PY) -m eval codes $(OUT)/returned $(OUT)/books -o $(OUT)/codes --key $(OUT)/books/key.json $(CODES) --overwrite
+	$(PY) -m eval codes $(OUT)/returned $(OUT)/books -o $(OUT)/codes --key $(OUT)/books/key.json $(CODES) --overwrite || { status=$$?; echo "$(WAIT); CODES=--partial goes on with what is there." >&2; exit $$status; }
 	$(PY) -m eval miti $(OUT)/codes --key $(OUT)/books/key.json $(TRANSCRIPTS:%=--transcripts %) -o $(OUT)/miti.json --overwrite
 	$(PY) -m eval report $(RUNS) --with $(OUT)/miti.json -o $(OUT)/report.html --lang $(LANGUAGE) --overwrite
 	@echo "report: $(OUT)/report.html"

@@ -67,7 +67,7 @@ def faults_within(value: Any, place: str = "") -> Iterator[tuple[str, str, str]]
 # What tokenizers of chat models take for marks of their own, wherever it stands: the templates of
 # the recipes' base models (Baichuan2, GLM-4, Llama 3, Qwen; LLaMA-Factory 0.9.3, data/template.py)
 # and those that other common templates write (DeepSeek, Gemma, Llama 2, Mistral).
-_TOKEN = re.compile(
+CONTROL_TOKEN = re.compile(
     r"<\|[A-Za-z0-9_]{1,40}\|>|<｜[^<>｜\n]{1,40}｜>|<reserved_[0-9]+>|</?s>|<unk>|<pad>|<bos>|<eos>"
     r"|<sop>|<eop>|<(?:start|end)_of_turn>|<</?SYS>>|\[/?INST\]|\[[gs]?MASK\]"
 )
@@ -75,5 +75,5 @@ _TOKEN = re.compile(
 
 def control_token(text: str) -> str | None:
     """The first control token of a chat template in a text: `<|im_end|>`, `</s>`, `[INST]`."""
-    found = _TOKEN.search(text)
+    found = CONTROL_TOKEN.search(text)
     return found[0] if found else None

@@ -213,8 +213,7 @@ def _kind_of_first(path: Path, line: str) -> str | None:
     """What a file is whose first line, and this is it, begins a value and does not end it."""
     if not line.startswith(("[", "{")):
         return None
-    with files.reading(path) as stream:
-        head = stream.read(LONGEST_LINE).decode(errors="replace").lstrip("\ufeff \t\r\n")
+    head = _head(path)
     if head.partition("\n")[0].strip() != line:
         return None
     if line.startswith("["):
@@ -244,10 +243,13 @@ def array_for_lines(first: Any) -> str:
 
 def first_of_array(path: Path) -> Any:
     """The first value of a file that is a JSON array; None if it is none, or not in UTF-8."""
-    if file_kind.of_file(path):
-        return None
+    return None if file_kind.of_file(path) else _first_of(_head(path))
+
+
+def _head(path: Path) -> str:
+    """What a file begins with, as far as the longest line may be, without blanks before it."""
     with files.reading(path) as stream:
-        return _first_of(stream.read(LONGEST_LINE).decode(errors="replace").lstrip("\ufeff \t\r\n"))
+        return stream.read(LONGEST_LINE).decode(errors="replace").lstrip("\ufeff \t\r\n")
 
 
 def _first_of(array: str) -> Any:

@@ -60,9 +60,10 @@ _CHINESE_NAMES = (
 _NAME = re.compile(
     rf"(?<![A-Za-z])(?:{_LATIN_NAMES})(?![A-Za-z]){_SUFFIXES}|{_CHINESE_NAMES}", re.IGNORECASE
 )
+# Beside those of the recipes' templates: others', and marks of thoughts.
 _TOKEN = re.compile(
-    r"<\|[^|<>\n]{1,40}\|>|<\|?reserved_[a-z_]*\d+\|?>|\[/?(?:gMASK|sMASK|MASK|INST|CLS|SEP)\]"
-    r"|</?(?:s|sop|eop|eos|bos|pad|unk|think|thinking)>|<</?SYS>>"
+    rf"{characters.CONTROL_TOKEN.pattern}|<\|[^|<>\n]{{1,40}}\|>|<\|?reserved_[a-z_]*\d+\|?>"
+    r"|\[/?(?:MASK|CLS|SEP)\]|</?(?:sop|eop|eos|bos|pad|unk|think|thinking)>"
 )
 _LABEL = re.compile(
     r"(?:心理咨询师|咨询师|来访者|求助者|治疗师|助手|用户|AI助手|counsell?or|therapist|client|"

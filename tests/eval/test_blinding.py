@@ -39,6 +39,7 @@ def shown(*texts, **facts):
         ("The real problem is simulated.", "The real problem is simulated."),
         ("<|assistant|>\n你好<|eot_id|></s>", "你好"),
         ("[gMASK]<sop>你好<reserved_107>", "你好"),
+        ("<start_of_turn>你好<｜end▁of▁sentence｜>", "你好"),
         ("<think>来访者在抗拒</think>\n\n你不太想谈。", "你不太想谈。"),
         ("<think>没有说完", "……"),
         ("心理咨询师：你好", "你好"),

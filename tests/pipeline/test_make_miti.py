@@ -64,6 +64,8 @@ def test_sessions_become_a_table_and_a_page_and_raters_code_in_between(tmp_path)
         f"{books[1]}: nothing is filled in yet (4 transcripts, 8 volleys)",
         f"faults: 1 (a draft? add --partial); nothing was written to {out / 'codes'}",
     ]
+    assert f"put what comes back into {out / 'returned'}" in late.stderr
+    assert "CODES=--partial goes on with what is there." in late.stderr
     (tmp_path / "late.xlsx").rename(out / "returned/miti_R2.xlsx")
 
     done = make(out, *words)
