@@ -7,6 +7,7 @@ nothing: it is another's soon, and on a shared disk it is another machine's.
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import hashlib
 import os
 import re
@@ -37,15 +38,22 @@ def new_folder(path: Path) -> tuple[Path, int]:
     return _locked(path, made)
 
 
-def put(draft: Path, path: Path, written: Collection[Path] = ()) -> None:
+def put(
+    draft: Path, path: Path, written: Collection[Path] = (), *, for_people: bool = False
+) -> None:
     """Rename a draft; what people entered there is kept, another folder moved aside and removed.
 
     Args:
         draft: To be renamed.
         path: What it becomes.
         written: What was written into a folder of that name before, by path from it.
+        for_people: Whether people get copies of what is in it: then a key or plan that is not
+            written again just so is kept too, as what comes back is worth nothing without.
     """
-    entries.make_way(path, {*written, *(one.relative_to(draft) for one in files_of(draft))})
+    again = (one.relative_to(draft) for one in files_of(draft))
+    if for_people:
+        again = (one for one in again if _same(path / one, draft / one))
+    entries.make_way(path, {*written, *again})
     if not draft.is_dir() or not path.exists() or not any(path.iterdir()):
         draft.replace(path)
         return
@@ -81,6 +89,10 @@ def remove(draft: Path) -> None:
 def files_of(path: Path) -> list[Path]:
     """All files of a folder, in order, or the file itself."""
     return sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
+
+
+def _same(one: Path, two: Path) -> bool:
+    return one.is_file() and filecmp.cmp(one, two, shallow=False)
 
 
 def restore(path: Path) -> None:

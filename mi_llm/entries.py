@@ -99,11 +99,8 @@ def make_way(path: Path, written: Collection[Path] = ()) -> Path | None:
     if not entered and not strangers:
         shutil.rmtree(aside)
         return None
-    what = (
-        f"files that were not written with it ({strangers[0]})"
-        if strangers
-        else "what people filled in"
-    )
+    lost = f"files that would be lost ({strangers[0]})" if strangers else ""
+    what = lost or "what people filled in"
     told = f"{path}: holds {what}; moved aside to {aside}"
     print(told, file=sys.stderr)  # noqa: T201 said at once, whatever happens after
     return aside

@@ -268,7 +268,8 @@ class Publication:
             drafts.sync(draft)
         for path, (draft, _) in reversed(self._drafts.items()):
             with naming(path):
-                drafts.put(draft, path, self._written.get(path, ()))
+                written, for_people = self._written.get(path, ()), path in self._changing
+                drafts.put(draft, path, written, for_people=for_people)
 
     def discard(self) -> None:
         """Undo everything, the folders on the way as well."""

@@ -548,6 +548,18 @@ def test_another_review_is_refused_by_name_and_overwrite_moves_decisions_aside(
     assert snapshot(aside) == before
 
 
+def test_the_plan_of_books_that_are_out_with_reviewers_outlives_overwrite(corpus):
+    prepared()
+    shutil.copy("review/review.xlsx", "returned.xlsx")
+    fill("returned.xlsx", keep)
+    prepared("--overwrite")
+    assert entries.moved_aside(Path("review")) == []  # the same plan: what is out belongs to it
+    prepared("--seed", "7", "--overwrite")
+    (aside,) = entries.moved_aside(Path("review"))
+    done = run("--apply", "returned.xlsx", "--folder", aside, "-o", "kept.jsonl")
+    assert done.exit_code == 0, done.output
+
+
 def test_what_came_since_is_refused_and_left_out_of_what_is_applied(corpus):
     lines = Path("mi.jsonl").read_text().splitlines(keepends=True)
     Path("mi.jsonl").write_text("".join(lines[:-4]))

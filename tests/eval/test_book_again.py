@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import openpyxl
 import pytest
@@ -104,11 +105,31 @@ def test_overwrite_moves_marks_aside_with_their_key_and_says_where(folder):
     assert set(read_key(folder / "key.json").items) == {"T01", "T02"}
 
 
-def test_overwrite_replaces_books_that_nobody_filled_in(folder):
-    write(folder.parent / "T.jsonl", THREE[:2])
+def test_overwrite_replaces_books_that_nobody_filled_in_with_the_same(folder):
+    before = {one.name: one.read_bytes() for one in folder.iterdir()}
     assert book(folder.parent, "--overwrite").exit_code == 0
     assert entries.moved_aside(folder) == []
-    assert set(read_key(folder / "key.json").items) == {"T01", "T02"}
+    assert {one.name: one.read_bytes() for one in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("stay", [True, False])
+def test_the_key_of_books_that_are_out_with_raters_outlives_overwrite(folder, stay):
+    returned = folder.parent / "returned"
+    shutil.copytree(folder, returned)
+    (returned / "key.json").unlink()
+    for number in (1, 2):
+        filled(returned / f"miti_R{number}.xlsx")
+        if not stay:
+            (folder / f"miti_R{number}.xlsx").unlink()
+    write(folder.parent / "T.jsonl", THREE[:2])
+    done = book(folder.parent, "--overwrite")
+    assert done.exit_code == 0, done.output
+    (aside,) = entries.moved_aside(folder)
+    told = f"{folder}: holds files that would be lost (key.json); moved aside to {aside}\n"
+    assert done.stderr == told
+    assert len(read_books([returned], key=aside / "key.json").sessions) == 6
+    odd = read_books([returned], key=folder / "key.json").faults
+    assert all(line.endswith(f"，它属于 {aside / 'key.json'}") for line in odd)
 
 
 def test_a_session_added_later_gets_further_books_and_all_are_read_together(folder):

@@ -176,7 +176,7 @@ def test_files_that_were_not_written_with_a_folder_outlive_it(tmp_path, capsys, 
     assert (aside / name).read_text() == "years of work"
     assert (aside / "codes.csv").exists() == written
     assert [one.name for one in folder.iterdir()] == ["codes.csv"]
-    told = f"{folder}: holds files that were not written with it ({name}); moved aside to {aside}\n"
+    told = f"{folder}: holds files that would be lost ({name}); moved aside to {aside}\n"
     assert capsys.readouterr().err == told
 
 
