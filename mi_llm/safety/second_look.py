@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mi_llm.errors import Stopped
 from mi_llm.quotation import quotes
-from mi_llm.safety.classifier import Verdict, classifier_request
+from mi_llm.safety.classifier import Verdict, classifier_request, hinted
 
 if TYPE_CHECKING:
     from mi_llm.dialogue import Turn
@@ -43,7 +43,7 @@ class Looked:
     def of(cls, turn: int, said: str, result: Answer | SetAside) -> Looked:
         """What an answer to `classifier_request` says."""
         value = getattr(result, "value", None)
-        found = value if isinstance(value, Verdict) else None
+        found = value if isinstance(value, Verdict) else hinted(result.text)
         return cls(turn, said, found, "" if found else getattr(result, "reason", NO_VERDICT))
 
     @property

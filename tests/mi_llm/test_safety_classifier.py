@@ -157,3 +157,49 @@ def test_a_model_is_asked_with_the_turn_and_its_answer_becomes_a_verdict(tmp_pat
     shown = user["content"].splitlines()[0]
     assert json.loads(shown) == {"before": "最近怎么样？", "said": SAID}
     assert Risk(str(HINT.risk)) == Risk.SELF_HARM
+
+
+ALARM = '{"risk": "self_harm", "level": "indirect", "about": "self", "quote": "清静"}'
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ('"self_harm"', '"suicide"'),
+        ('"self_harm"', '"Self-Harm"'),
+        ('"self_harm"', '"自杀"'),
+        ('"self_harm"', '["self_harm"]'),
+        ('"indirect"', '"high"'),
+        ('"self"', '"来访者"'),
+        ('"清静"', '"<照抄的原文>"'),
+        ('"清静"', "null"),
+        (', "quote": "清静"', ""),
+        ("}", ', "reason": "在告别"}'),
+        (ALARM, f'{{"result": {ALARM}}}'),
+    ],
+)
+def test_an_alarm_in_a_form_that_does_not_fit_is_a_hint(was: str, becomes: str):
+    answer = ALARM.replace(was, becomes)
+    assert answer != ALARM
+    looked = Looked.of(1, SAID, SetAside("t", "does not fit the schema: risk", answer))
+    assert step(SAID, looked.verdict) == ("ask", "classifier")
+    assert looked.is_unquoted
+    assert looked.flag
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "他可能会自杀。",
+        '{"risk": "none", "level": "explicit"}',
+        '{"risk": "low"}',
+        '{"risk": "<哪一种危险>"}',
+        '{"risk": "self_harm|harm_to_others|abuse|psychosis|eating_disorder|none"}',
+        ALARM.replace('"self"', '"story"').replace("清静", "<照抄的原文>"),
+    ],
+)
+def test_what_names_no_danger_is_no_verdict(answer: str):
+    looked = Looked.of(1, SAID, SetAside("t", "does not fit the schema: risk", answer))
+    assert looked.verdict is None
+    assert looked.reason == "does not fit the schema: risk"
