@@ -58,7 +58,7 @@ def pairs(
         int,
         typer.Option(
             min=1,
-            help="Chinese characters and words of the client's from which a reflection was due.",
+            help="A reflection was due after so many Chinese characters and words of the client.",
         ),
     ] = 20,
     prompt_as: Annotated[

@@ -73,7 +73,10 @@ def review(
     ] = None,
     partial: Annotated[
         bool,
-        typer.Option("--partial", help="With --apply: leave out what is undecided, and count."),
+        typer.Option(
+            "--partial",
+            help="With --apply: go on without books, and leave out what is undecided, counted.",
+        ),
     ] = False,
     disputed: Annotated[
         Path | None,
