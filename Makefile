@@ -98,4 +98,4 @@ bench-train: $(READY)  ## Training speed and memory at full size, random weights
 
 .PHONY: clean
 clean:  ## Remove what `make demo` made; .venv, data and saves of your own stay
-	rm -rf saves/demo reports/demo data/demo data/mi_sample_*.json data/mi_sample_*.json.stamp.json
+	rm -rf saves/demo reports/demo data/demo data/mi_sample_{train,test}.json{,.stamp.json}

@@ -231,8 +231,8 @@ def save(book: Workbook, path: Path, *, overwrite: bool = False, anonymous: bool
         try:
             book.save(draft)
         except Exception as error:
+            _end_quietly(error)
             if type(error).__name__ == "SerialisationError":  # lxml's, of openpyxl's own files
-                _end_quietly(error)
                 raise OSError(errno.ENOSPC, f"no room in {gettempdir()} ({error})") from None
             raise
         xlsx_file.check(publishing.shown(path), draft.read_bytes())  # or nobody could read it back

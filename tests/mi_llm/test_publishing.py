@@ -327,3 +327,19 @@ def test_a_full_disk_is_told_likewise_of_a_workbook(
         f"{tmp_path}/books/R1.xlsx: cannot be written: no space left on device"
     )
     assert names(tmp_path) == []
+
+
+def test_a_full_disk_is_told_of_a_workbook_without_what_its_library_says_of_itself(tmp_path: Path):
+    script = (
+        "import resource, signal, sys, pathlib, openpyxl\n"
+        "from mi_llm import sheets\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
+        "try:\n    sheets.save(openpyxl.Workbook(), pathlib.Path(sys.argv[1]))\n"
+        "except Exception as error:\n    print(error)\n"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path / "a.xlsx")]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path / 'a.xlsx'}: cannot be written: file too large\n"
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []

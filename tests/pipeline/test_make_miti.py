@@ -117,3 +117,16 @@ def test_without_transcripts_it_says_how_it_is_used():
     )
     assert done.returncode == 2
     assert 'make miti TRANSCRIPTS="saves/roleplay/transcripts.jsonl"' in done.stderr
+
+
+def test_clean_removes_what_the_demo_made_and_nothing_of_ones_own(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    own = ["data/mi_sample_mine.json", "data/mi_train.json", "saves/roleplay/key.json"]
+    demo = [f"data/mi_sample_{part}.json{more}" for part in ("train", "test")
+            for more in ("", ".stamp.json")]  # fmt: skip
+    for name in [*own, *demo, "saves/demo/x/scores.json", "reports/demo/report.html"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "-s", "clean"], cwd=tmp_path, check=True)
+    left = (one.relative_to(tmp_path) for one in tmp_path.rglob("*") if one.is_file())
+    assert sorted(map(str, left)) == sorted(["Makefile", *own])
