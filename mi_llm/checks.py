@@ -119,7 +119,8 @@ def _loading(
         ]
     learned = [key for key in (*columns.texts, columns.history) if key]
     found = list(json_loader.findings(source, learned))
-    if not recipes or not dataset_loader.is_there():
+    aborts = any(one.kind == json_loader.SLID for one in found)
+    if aborts or not recipes or not dataset_loader.is_there():
         return found
     settings = recipes[0].settings
     told = dataset_loader.loader_finding(

@@ -31,6 +31,7 @@ from mi_llm.errors import InputError
 from mi_llm.validation import Finding
 
 BLOCK = 10 << 20  # bytes, plus the rest of the line (`chunksize`)
+SLID = "null in list"  # a finding after which pyarrow may abort the process that reads the values
 _LEAST_PART = 16 << 10  # bytes; pyarrow reads a block in parts of 1/32 of it, or so many
 _DEEPEST = 62  # lists and objects within one another that an Arrow file can hold
 _INT64 = range(-(1 << 63), 1 << 63)
@@ -461,7 +462,7 @@ def findings(source: Source, texts: Collection[str]) -> Iterator[Finding]:
         cast = number and _schema(columns) != _schema(first)
         for name, place in columns.items():
             spot = _Spot(block, name)
-            if cast:
+            if cast or (name in texts and not source.array):
                 yield from _slid(place, spot)
             yield from _too_deep(place, spot)
             yield from (_array_faults if source.array else _line_faults)(place, spot)
@@ -515,10 +516,10 @@ def _too_deep(place: _Place, spot: _Spot) -> Iterator[Finding]:
 
 
 def _slid(place: _Place, spot: _Spot) -> Iterator[Finding]:
-    """Yield lists whose nulls were miscounted, which shows when they are cast."""
+    """Yield lists whose nulls are miscounted, which shows where they are cast or learned from."""
     if place.slid is not None:
-        message = f"{spot} is a list that begins with null, which the loader fails to cast"
-        yield Finding("null in list", f"{message}; leave the nulls out", place.slid)
+        message = f"{spot} is a list that begins with null, which the loader miscounts"
+        yield Finding(SLID, f"{message}; leave the nulls out", place.slid)
     for step, inner in place.inner():
         yield from _slid(inner, spot.within(step))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -46,12 +47,13 @@ def column_findings(columns: Columns) -> Iterator[Finding]:
 
 def row_findings(rows: Sequence[Any], columns: Columns) -> Iterator[Finding]:
     """Yield what is wrong with single rows, in row order."""
+    beside = _beside(rows, columns)
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             yield Finding("row", f"is {_type(row)}, not an object; write one object a row", number)
             continue
         for kind, message in (
-            *_missing_keys(row, columns),
+            *_missing_keys(row, columns, beside),
             *_bad_texts(row, columns),
             *_bad_history(row, columns),
         ):
@@ -119,7 +121,7 @@ def mask_findings(
     """
     if columns.response is None:
         return
-    good = [row for row in rows if not list(row_findings([row], columns))]
+    good = [row for _, row in _sound(rows, columns)]
     # The client's turn stands under the query, or under the prompt in rows without a fixed one.
     asked = [key for key in (columns.query, columns.prompt) if key]
     targets = {hash((row.get(key), row[columns.response])) for row in good for key in asked}
@@ -153,9 +155,7 @@ def length_findings(
         tokens: A row's length, `mi_llm.runs.rendering.Rendering.tokens`.
         most: The recipe's `cutoff_len`.
     """
-    for number, row in enumerate(rows):
-        if list(row_findings([row], columns)):
-            continue
+    for number, row in _sound(rows, columns):
         length = max(tokens(_usual(row, columns, reply)) for reply in columns.replies)
         if length > most:
             yield Finding(
@@ -164,6 +164,12 @@ def length_findings(
                 "write the rows with --fit TOKENIZER:TEMPLATE",
                 number,
             )
+
+
+def _sound(rows: Sequence[Any], columns: Columns) -> Iterator[tuple[int, Any]]:
+    """Yield the rows that have no finding of their own, with their numbers."""
+    faulty = {finding.row for finding in row_findings(rows, columns)}
+    yield from ((number, row) for number, row in enumerate(rows) if number not in faulty)
 
 
 def summarised(findings: Iterable[Finding], *, most: int = 5) -> Iterator[str]:
@@ -192,13 +198,30 @@ def _usual(row: Mapping[str, Any], columns: Columns, reply: str) -> AlpacaRow:
     return usual
 
 
-def _missing_keys(row: dict[str, Any], columns: Columns) -> Iterator[tuple[str, str]]:
+def _asked(columns: Columns) -> list[str]:
+    keys = (columns.prompt, columns.query, *columns.replies, columns.history, columns.system)
+    return [key for key in keys if key]
+
+
+def _beside(rows: Sequence[Any], columns: Columns) -> dict[str, set[str]]:
+    """By key that is asked, what stands beside it in some row, and so is not that key mistyped."""
+    shapes = {frozenset(row) for row in rows if isinstance(row, dict)}
+    return {
+        key: {one for shape in shapes if key in shape for one in shape if one.strip()}
+        for key in _asked(columns)
+    }
+
+
+def _missing_keys(
+    row: dict[str, Any], columns: Columns, beside: Mapping[str, AbstractSet[str]]
+) -> Iterator[tuple[str, str]]:
     known = {*columns.texts, columns.history, "id", "instruction", "system"}
     strange = [key for key in row if key not in known]
-    for key in (columns.prompt, columns.query, *columns.replies, columns.history, columns.system):
-        if key is None or key in row:
+    for key in _asked(columns):
+        if key in row:
             continue
-        meant = next((one for one in strange if _looks_like(one, key)), None)
+        unlike = beside[key]
+        meant = next((one for one in strange if one not in unlike and _looks_like(one, key)), None)
         if meant is not None:
             yield f"no '{key}'", f"key {meant!r} where '{key}' is expected; rename it"
         elif key in columns.replies:

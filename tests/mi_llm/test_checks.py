@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mi_llm import checks
 from mi_llm.checks import FileReport, file_report, recipe_reports
 from mi_llm.errors import InputError
 from mi_llm.recipe import Recipe
@@ -54,6 +55,19 @@ def test_a_bad_row_is_told_with_file_row_and_key(tmp_path: Path):
     # The form of the second example in the project's style.
     assert told.startswith(f"{path} row 5: key '' where 'instruction' is expected")
     assert closing == f"{path}: 7 rows, 1 problem"
+
+
+def test_the_loader_is_not_asked_where_it_would_end_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # pyarrow 24 miscounts such lists and aborts (SIGABRT) where their values are read.
+    monkeypatch.setattr(checks.dataset_loader, "is_there", lambda: True)
+    monkeypatch.setattr(checks.dataset_loader, "loader_finding", lambda *a, **k: 1 / 0)
+    for history in ([[None, None]] * 3, [None, None], [[None, "答"]]):
+        path = tmp_path / "a.jsonl"
+        path.write_text(json.dumps({**rounds()[0], "history": history}) + "\n")
+        (finding,) = file_report(path, recipes=[recipe(tmp_path)]).findings
+        assert (finding.row, "history" in finding.message) == (0, True)
 
 
 def test_many_of_a_kind_are_cut_short_and_the_count_is_whole(tmp_path: Path):

@@ -100,6 +100,16 @@ def test_each_corruption_is_one_finding_with_the_row_and_the_key(name: str, numb
     assert repr(key) in finding.message
 
 
+def test_a_key_that_stands_beside_the_expected_one_elsewhere_is_not_that_one_mistyped():
+    rows = [{**row, "system": "咨询师", "system_id": 1, "inputs": 2} for row in rows_of(TALK)]
+    for key in ("system", "input", "history"):
+        rows[1] = without(key)(rows[1])
+    assert list(row_findings(rows, Columns(system="system"))) == []
+    rows[2] = renamed("input", "inptu")(rows[2])
+    (finding,) = row_findings(rows, Columns(system="system"))
+    assert (finding.row, "'inptu'" in finding.message) == (2, True)
+
+
 @pytest.mark.parametrize("value", [None, 3, True, "text", []])
 def test_a_row_that_is_no_object_is_one_finding(value: Any):
     rows = rows_of(TALK)
