@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import re
 import zlib
 from codecs import (
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 _HEAD = 1 << 16  # bytes looked at
+_LONGEST_NAME = 40  # characters of a column's
 _SAVE_AS = "save it as text in UTF-8"
 _MAGIC = {
     b"%PDF": ("a PDF", "take the text out of it"),
@@ -113,12 +116,21 @@ def _text(start: str) -> tuple[str, str] | None:
         return "XML", "write it as JSON Lines"
     if start.startswith("---\n"):
         return "YAML", "write it as JSON"
-    head, _, rest = start.partition("\n")
+    head = start.partition("\n")[0]
     for mark, name in ((",", "CSV"), ("\t", "a table with tabs")):
-        columns = head.count(mark)
-        if columns and not re.search(r"[\[{:]", head) and rest.partition("\n")[0].count(mark):
+        if not re.search(r"[\[{:#]", head) and _is_table(start, mark):
             return name, "write it as JSON Lines"
     return None
+
+
+def _is_table(start: str, mark: str) -> bool:
+    """Whether two rows have as many cells, the first short ones as names of columns are."""
+    try:
+        rows = csv.reader(io.StringIO(start), delimiter=mark)
+        names, cells = next(rows, []), next(rows, [])
+    except csv.Error:
+        return False
+    return len(cells) == len(names) > 1 and max(map(len, names)) <= _LONGEST_NAME
 
 
 def _zipped(path: Path) -> tuple[str, str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mi_llm import checks
 from mi_llm.checks import FileReport, file_report, recipe_reports
 from mi_llm.errors import InputError
 from mi_llm.recipe import Recipe
+from mi_llm.runs import dataset_loader
 from mi_llm.validation import Columns, Finding
 
 ALL = {"prompt": "instruction", "query": "input", "response": "output", "history": "history"}
@@ -61,8 +61,8 @@ def test_the_loader_is_not_asked_where_it_would_end_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     # pyarrow 24 miscounts such lists and aborts (SIGABRT) where their values are read.
-    monkeypatch.setattr(checks.dataset_loader, "is_there", lambda: True)
-    monkeypatch.setattr(checks.dataset_loader, "loader_finding", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr(dataset_loader, "is_there", lambda: True)
+    monkeypatch.setattr(dataset_loader, "loader_finding", lambda *a, **k: 1 / 0)
     for history in ([[None, None]] * 3, [None, None], [[None, "答"]]):
         path = tmp_path / "a.jsonl"
         path.write_text(json.dumps({**rounds()[0], "history": history}) + "\n")

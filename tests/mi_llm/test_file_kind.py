@@ -17,7 +17,7 @@ from converters.corpora import messages
 from converters.corpora import psydtcorpus as psydtcorpus_reader
 from converters.corpora.intake import Intake
 from eval.predictions import read_predictions
-from mi_llm import alpaca, files, jsonl, xlsx_file
+from mi_llm import alpaca, file_kind, files, jsonl, xlsx_file
 from mi_llm.dialogue import read_dialogues
 from mi_llm.errors import InputError
 
@@ -189,3 +189,14 @@ def test_what_is_nothing_known_is_still_not_json_with_its_line(tmp_path: Path, t
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"a\.jsonl:1: not JSON: "):
         dialogues(path)
+
+
+def test_a_text_with_commas_is_no_table(tmp_path: Path):
+    for text in (
+        "# Inputs, and what is right\nAll written for this, in 2026.\n",
+        "Dear colleague, here they are\nand, as asked, the others, too\n",
+        f"{'a word and ' * 9}, more\nand, more\n",
+    ):
+        path = tmp_path / "a.txt"
+        path.write_text(text, encoding="utf-8")
+        assert file_kind.of_file(path) is None
