@@ -23,6 +23,13 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+# What models put before a quotation: the number of a turn, and who said it.
+_SPEAKER = r"(?:来访者|咨询师|client|counsell?or|therapist)\s*[:：]"
+_LABEL = re.compile(
+    rf"^[\s\"“'「(（\[]*(?:\d{{1,3}}[^\w\s【]+\s*(?:{_SPEAKER})?|{_SPEAKER})", re.IGNORECASE
+)
+
+
 def bare(text: str) -> str:
     """The letters and digits of a text, in one width and in lower case."""
     return _NO_LETTER.sub("", folded(text))
@@ -31,8 +38,13 @@ def bare(text: str) -> str:
 def quotes(quote: str, text: str) -> bool:
     """Whether all parts of a quotation stand in a text, in order; blank words stand in none.
 
-    A quotation of nothing but marks stands in a text of nothing but marks.
+    A quotation of nothing but marks stands in a text of nothing but marks. The number of a turn and
+    the name of its speaker may stand before it.
     """
+    return _stands(quote, text) or _stands(_LABEL.sub("", quote, count=1), text)
+
+
+def _stands(quote: str, text: str) -> bool:
     parts = [part for part in map(bare, _LEFT_OUT.split(quote)) if part]
     said, start = bare(text), 0
     if not parts:

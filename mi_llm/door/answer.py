@@ -6,6 +6,7 @@ ledger kept from earlier versions as for new ones.
 
 from __future__ import annotations
 
+from ast import literal_eval
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -86,11 +87,23 @@ def outcome(text: str, finish_reason: str) -> Outcome:
         text: Thoughts included, marked.
         finish_reason: As the server gave it, or `completion` for it.
     """
+    text, finish_reason = _from_parts(text, finish_reason)
     parts, end = separated(text), ending(finish_reason)
     if end == "whole" and parts.thought == "cut off":
         end = "cut off"
     problem = _problem(parts.said, parts.thought, end, finish_reason)
     return Outcome(parts.said, parts.thought, end, problem)
+
+
+def _from_parts(text: str, finish_reason: str) -> tuple[str, str]:
+    """Text and finish reason where an earlier version wrote a list of parts as Python shows it."""
+    if not (text.startswith("[{'") and text.endswith("}]")):
+        return text, finish_reason
+    try:
+        content = literal_eval(text)
+        return completion({"message": {"content": content}, "finish_reason": finish_reason})
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return text, finish_reason
 
 
 def _problem(said: str, thought: Thought, end: Ending, finish_reason: str) -> str | None:

@@ -57,7 +57,11 @@ def copied(prompt: str, material: str, answer: str, value: Any) -> str | None:
         return f"{found} is a placeholder; put what you find in its place"
     given = dict(_leaves(value))
     for path, text in given.items():
-        if isinstance(text, str) and bare(text) in shown.texts and not _holds(material, text):
+        if not isinstance(text, str) or _holds(material, text):
+            continue
+        if _PLACEHOLDER.fullmatch(_narrow(text)):  # one of the model's own
+            return f"{text} is a placeholder; put what you find in its place"
+        if bare(text) in shown.texts:
             place = ".".join(map(str, path))
             return f"{place} repeats the instructions; answer about the material"
     if any(_is_same(given, example, material) for example in shown.examples):

@@ -112,3 +112,10 @@ def test_an_example_needs_no_fence_and_no_chinese():
     assert echo(shown, copy)
     assert not echo(shown, copy, "Well, she worries about the cost.")
     assert echo('```\n{"reason": "<why>"}\n```', {"reason": "<why>"})
+
+
+@pytest.mark.parametrize("reason", ["<reason>", "＜你的依据＞", "< fill in >"])
+def test_a_placeholder_of_the_models_own_is_no_answer(reason: str):
+    assert echo("没有例子", {"reason": reason, "code": "CR"}, "我想早睡。")
+    assert not echo("没有例子", {"reason": f"{reason}后他沉默", "code": "CR"})
+    assert not echo("没有例子", {"turn": "<沉默>"}, "他：<沉默>")

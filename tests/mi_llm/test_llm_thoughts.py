@@ -169,3 +169,16 @@ def test_a_thought_alone_is_no_blank_answer_and_named_with_the_option_that_ends_
     assert str(outcome("<think>想", "stop").problem) == cut.problem
     assert '{"chat_template_kwargs": {"enable_thinking": false}}' in str(cut.problem)
     assert outcome("  ", "stop").problem == "blank answer"
+
+
+def test_parts_that_an_earlier_version_wrote_as_python_shows_them_are_read_back():
+    parts = [{"type": "thinking", "thinking": "他在犹豫。"}, {"type": "text", "text": "It's\n好"}]
+    came = outcome(str(parts), "stop")
+    assert (came.said, came.thought, came.ending) == ("It's\n好", "whole", "whole")
+    assert outcome(str(parts[1:]), "length").ending == "cut off"
+    assert outcome(str([{"type": "image_url"}]), "stop").ending == "unknown"
+
+
+@pytest.mark.parametrize("text", ["[{'a' 好}]", "[{'type': f()}]", "[{" + "'" * 9 + "}]"])
+def test_what_only_begins_like_parts_stays_as_it_is(text):
+    assert outcome(text, "stop").said == text

@@ -47,3 +47,12 @@ def test_every_part_of_a_text_with_letters_is_found_in_it(part: str, before: str
     whole = bare(before) + bare(part) + bare(after)
     if bare(part):
         assert quotes(bare(part), whole)
+
+
+@pytest.mark.parametrize(
+    "before", ["来访者：", "client: ", "[3] ", "3. ", "第三轮", "（2）咨询师：", "“Counselor: "]
+)
+def test_a_number_and_a_speaker_may_stand_before_a_quotation(before):
+    assert quotes(f"{before}我最近总是失眠", "我最近总是失眠。") == (before != "第三轮")
+    assert not quotes(f"{before}我最近总失眠", "我最近总是失眠。")
+    assert not quotes(before, "我最近总是失眠。")
