@@ -36,6 +36,7 @@ _LEAST_PART = 16 << 10  # bytes; pyarrow reads a block in parts of 1/32 of it, o
 _DEEPEST = 62  # lists and objects within one another that an Arrow file can hold
 _INT64 = range(-(1 << 63), 1 << 63)
 _UINT64 = range(1 << 64)
+_LONGEST = 20  # digits of a number that is worth a look
 _EXACT = 1 << 53  # the largest number up to which a float holds every whole number
 _GAP = re.compile(r"[ \t\r\n]*")
 
@@ -537,7 +538,10 @@ def _line_faults(place: _Place, spot: _Spot) -> Iterator[Finding]:
 
 def _exponent_too_large(source: str) -> bool:
     found = _FLOAT.fullmatch(source)
-    return bool(found and int(found[3] or 0) > 308 + len(found[2] or ""))
+    if not found or (found[3] or "").startswith("-"):
+        return False
+    exponent = (found[3] or "").lstrip("+0")
+    return len(exponent) > _LONGEST or int(exponent or 0) > 308 + len(found[2] or "")
 
 
 def _array_faults(place: _Place, spot: _Spot) -> Iterator[Finding]:
@@ -649,7 +653,10 @@ def _is_exact(value: int) -> bool:
 
 
 def _reads_as_int(text: str) -> bool:
-    return bool(_TEXT_INT.fullmatch(text)) and ("x" in text.lower() or int(text) in _INT64)
+    if not _TEXT_INT.fullmatch(text):
+        return False
+    sign, digits = "-" * text.startswith("-"), text.lstrip("-0") or "0"
+    return "x" in text.lower() or (len(digits) <= _LONGEST and int(sign + digits) in _INT64)
 
 
 # What a value of a later block must be, by the type that the first block decided and its own.

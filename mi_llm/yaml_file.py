@@ -49,8 +49,10 @@ def parsed(where: object, text: str) -> Any:
             `MOST_VALUES` values, each counted as often as aliases repeat it, or lists in lists 100
             deep; or has a scalar that cannot be, such as a 13th month or a number over 64 bits.
     """
+    loader = None
     try:
-        return _Loader(text).get_single_data()
+        loader = _Loader(text)
+        return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}" if mark else ""
@@ -60,6 +62,9 @@ def parsed(where: object, text: str) -> Any:
         line = text.count("\n", 0, error.position) + 1
         sign = f"{ord(text[error.position]):#04x}"
         raise InputError(f"{where}:{line}: not YAML: control character {sign}; delete it") from None
+    except (ValueError, OverflowError) as error:  # of chr() and int() in the scanner
+        line = loader.line + 1 if loader else 1
+        raise InputError(f"{where}:{line}: not YAML that can be read: {error}") from None
 
 
 class _Loader(yaml.SafeLoader):

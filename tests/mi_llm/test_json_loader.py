@@ -148,6 +148,8 @@ COLUMNS: list[tuple[list[str], bool, bool]] = [  # values, as JSON Lines, as an 
     (['"x"', "NaN"], True, False),  # pandas takes NaN for null
     (['"x"', "Infinity"], True, True),
     (["1e400"], True, False),
+    (["1e" + "9" * 5000], True, False),
+    (["1e-" + "9" * 5000], False, False),
     (["9223372036854775808"], False, False),
     (["[9223372036854775808]"], False, True),
     (["9223372036854775808", "-1"], False, True),

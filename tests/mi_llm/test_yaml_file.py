@@ -53,6 +53,8 @@ def test_what_is_nested_too_deep_is_refused(text: str):
         ("x: 1\ny: 2026-99-99", "2: not YAML: '2026-99-99' cannot be read as timestamp; write it"),
         ("x: 2001-01-01T00:00:00+99:99", "1: not YAML: '2001-01-01T00:00:00+99:99' cannot be read"),
         ("x: " + "9" * 5_000, "1: not YAML: '" + "9" * 37 + "...': number too long"),
+        ('x: 1\ny: "\\U99999999"', "2: not YAML that can be read: "),
+        ("%YAML 1." + "9" * 5_000 + "\n--- a", "1: not YAML that can be read: Exceeds the limit"),
         ("x: -" + "9" * 30, "1: not YAML: '-" + "9" * 30 + "': number too long"),
         ("x: 0x" + "f" * 20, "1: not YAML: '0x" + "f" * 20 + "': number too long"),
         (
