@@ -116,9 +116,9 @@ def test_what_came_before_an_error_is_no_answer(where):
     }
     came: dict[str, Any] = {"choices": [choice], "error": None}
     endpoint = Endpoint("http://127.0.0.1:1/v1", "m")
-    assert not isinstance(sending._read(came, endpoint), Fault)
+    assert not isinstance(sending.read(came, endpoint), Fault)
     (choice if where == "choice" else came)["error"] = {"code": 502, "message": "gone"}
-    found = sending._read(came, endpoint)
+    found = sending.read(came, endpoint)
     assert isinstance(found, Fault)
     assert found.kind == "passing"
 

@@ -142,7 +142,7 @@ class Sender:
             except (openai.APIError, json.JSONDecodeError) as error:
                 failed: Exception = error
             else:
-                return self._meant(_read(came, self._endpoint)), mode
+                return self._meant(read(came, self._endpoint)), mode
         return fault_of(failed, self._endpoint, self._key), mode
 
     def _meant(self, came: _Content | Fault) -> _Content | Fault:
@@ -218,7 +218,7 @@ def _count(told: Any) -> int | None:
     return told if type(told) is int and 0 <= told <= MOST else None
 
 
-def _read(came: Any, endpoint: Endpoint) -> _Content | Fault:
+def read(came: Any, endpoint: Endpoint) -> _Content | Fault:
     """Text, finish reason and tokens; a fault if it is no completion, whatever its status was."""
     if isinstance(came, str) and (page := page_in(came)) is not None:
         return Fault("page", 200, no_service(page, 200, endpoint))

@@ -26,8 +26,8 @@ from mi_llm.door.conversation import (
     outgoing,
 )
 from mi_llm.door.endpoint import Endpoint, api_key, client
-from mi_llm.door.faults import fault_of, no_service
-from mi_llm.door.sending import Sender, Unanswered
+from mi_llm.door.faults import Fault, fault_of, no_service
+from mi_llm.door.sending import Sender, Unanswered, read
 from mi_llm.errors import InputError, Stopped
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ async def _received(
             stream_cls=openai.AsyncStream[object],
         )
         _refuse_page(stream.response, endpoint)
+        if "json" in stream.response.headers.get("content-type", ""):
+            return _unstreamed(await stream.response.aread(), endpoint)
         async for chunk in stream:
             began = True
             reason = _read(chunk, pieces) or reason
@@ -147,6 +149,14 @@ async def _received(
     if not reason:
         raise NoReply("broken", "the reply broke off: it came without its end")
     return pieces.whole(reason)
+
+
+def _unstreamed(body: bytes, endpoint: Endpoint) -> tuple[str, str]:
+    """Text and finish reason where a service sends all at once, whatever it was asked for."""
+    came = read(json.loads(body), endpoint)
+    if isinstance(came, Fault):
+        raise NoReply("broken", f"the reply broke off: {came.reason}")
+    return came[:2]
 
 
 def _refuse_page(response: Any, endpoint: Endpoint) -> None:

@@ -370,7 +370,7 @@ def test_a_count_of_tokens_that_is_none_is_unknown_and_the_ledger_stays_readable
         "choices": [{"message": {"content": "好"}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": told, "completion_tokens": 3},
     }
-    read = sending._read(came, Endpoint("http://127.0.0.1/v1", "m"))
+    read = sending.read(came, Endpoint("http://127.0.0.1/v1", "m"))
     assert read == ("好", "stop", None, 3)
 
 

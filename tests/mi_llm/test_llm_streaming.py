@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from mi_llm.door.answer import Outcome
 from mi_llm.door.streaming import NoReply, replied
 from mi_llm.llm import Endpoint, Message
 from tests.llm_server import RESET, LLMServer, Reply, failed
+from tests.mi_llm.test_llm_addresses import answering
 
 SAID = (Message(role="user", content="我睡不好，打我电话 13800138000 吧"),)
 
@@ -101,3 +103,23 @@ def test_a_server_that_falls_silent_is_waited_for_no_longer_than_the_timeout():
     assert isinstance(error, NoReply)
     assert error.kind == "away"
     assert str(error) == "no answer within 0.3 s; a slow model needs a longer --timeout"
+
+
+@pytest.mark.parametrize(
+    ("choice", "became"),
+    [
+        ({"message": {"content": "<think>累</think>好的"}, "finish_reason": "stop"}, "好的"),
+        ({"message": {"content": "好"}, "finish_reason": "abort"}, "broken"),
+        ({"message": {"content": "好"}, "finish_reason": "new"}, "broken"),
+        (None, "broken"),
+    ],
+)
+def test_a_service_that_does_not_stream_is_understood_all_the_same(choice, became):
+    body = json.dumps({"choices": [choice]} if choice else {"status": "ok"})
+    with answering(lambda method, path: (200, body)) as port:
+        endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", "m")
+        try:
+            found = asyncio.run(replied(endpoint, SAID)).said
+        except NoReply as error:
+            found = error.kind
+    assert found == became
