@@ -1,8 +1,9 @@
 """What people entered in workbooks: found by content, and moved aside before anything replaces it.
 
 Every file and folder that is replaced passes through here (`mi_llm.files`). What counts is whether
-anything stands in a workbook that was not written into it: marks, decisions, notes, comments. A
-book that cannot be read, is open in a program, or comes from another one counts as holding some.
+anything stands in a workbook that was not written into it: marks, decisions, notes, comments,
+colours. A book that cannot be read, is open in a program, or comes from another one counts as
+holding some.
 In a folder, files of whatever kind that were not written with it are kept likewise.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import zipfile
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from glob import escape
@@ -21,6 +23,7 @@ from mi_llm.errors import InputError
 WORKBOOK = ".xlsx"
 # What other programs make of a book, and what of one of its sheets.
 _OTHERS, _SHEET = (".xlsm", ".xls", ".xlsb", ".ods", ".et", ".numbers"), ".csv"
+_DRAWN = ("xl/drawings/drawing", "xl/media/")  # pictures and shapes in a workbook
 _MARK = ".replaced-"
 _OURS = (".json", ".jsonl")  # what lies beside books: key, plan, findings
 _OF_NOBODY = (".DS_Store", "Thumbs.db", "desktop.ini")  # what file managers leave
@@ -118,7 +121,9 @@ def has_entries(path: Path) -> bool:
     if path.suffix.lower() != WORKBOOK or is_lock(path):
         return True
     try:
-        return not sheets.is_as_written(sheets.load(path, formulas=True))
+        with zipfile.ZipFile(path) as packed:
+            drawn = any(name.startswith(_DRAWN) for name in packed.namelist())
+        return drawn or not sheets.is_as_written(sheets.load(path, formulas=True))
     except Exception:  # whatever a broken file makes of the library: people's work is at stake
         return True
 

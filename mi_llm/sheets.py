@@ -262,9 +262,10 @@ def _forget_origin(path: Path) -> None:
 
 
 def is_as_written(book: Workbook) -> bool:
-    """Whether cells hold what `save` wrote, no more and no less; comments count, looks do not.
+    """Whether cells hold what `save` wrote, no more and no less.
 
-    A book that `save` did not write, or whose note of its content a program dropped, does not.
+    Comments and the colours behind cells count, other looks do not. A book that `save` did not
+    write, or whose note of its content a program dropped, is none.
 
     Args:
         book: Loaded with its formulas.
@@ -293,14 +294,31 @@ def _content(book: Workbook) -> str:
     """
     lines = []
     for sheet in book.worksheets:
-        for cells in sheet.iter_rows():
-            for cell in cells:
+        merged = {
+            place
+            for cells in sheet.merged_cells.ranges
+            for place in cells.cells
+            if place != (cells.min_row, cells.min_col)
+        }
+        for row in sheet.iter_rows():
+            for cell in row:
                 formula = cell.data_type == "f"
                 text = "=" if formula else "".join(said(cell.value).split())
                 note = cell.comment.text if cell.comment else ""
-                if text or note:
-                    lines.append(jsonl.dumped([sheet.title, cell.coordinate, formula, text, note]))
+                shown = (cell.row, cell.column) not in merged
+                colour = _fill(cell) if shown else ""
+                if text or note or colour:
+                    facts = [sheet.title, cell.coordinate, formula, text, note, colour]
+                    lines.append(jsonl.dumped(facts))
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _fill(cell: Cell | MergedCell) -> str:
+    """The colour behind a cell, without its opacity, which programs write in their own ways."""
+    if cell.fill.patternType is None:
+        return ""
+    colour = cell.fill.fgColor.rgb
+    return colour[-6:] if isinstance(colour, str) else "of a theme"
 
 
 def load(path: Path, *, formulas: bool = False) -> Workbook:

@@ -166,7 +166,7 @@ def _prepare(
     for book in books:
         print(f"to be filled in: {output / book.name}")
     for path in _earlier(output).values():
-        print(f"filled in before, with their plan: {path}")
+        print(f"written before, with their plan: {path}")
 
 
 def _apply(

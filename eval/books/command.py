@@ -47,6 +47,11 @@ def book(
 
     transcripts, raters = _parted(transcripts, raters)
     again = (output / KEY).is_file() and not overwrite
+    if not again and not overwrite and any(output.glob("*.xlsx")):
+        raise InputError(
+            f"{output}: holds books, but not their {KEY}; put it back. If it is lost: the same "
+            "transcripts and seed give the same again, in another folder"
+        )
     if not again:
         files.refuse_existing_folder(output, overwrite=overwrite)
     dialogues = [one for path in transcripts for one in read_dialogues(path)]
@@ -78,7 +83,7 @@ def book(
         print(f"to be filled in: {output / path.name}")
     print(f"keep from the raters: {output / KEY} undoes the blinding")
     for path in (one for one in entries.moved_aside(output) if (one / KEY).is_file()):
-        print(f"filled in before, with their key: {path}")
+        print(f"written before, with their key: {path}")
 
 
 def _parted(transcripts: list[Path], raters: list[str]) -> tuple[list[Path], list[str]]:

@@ -544,7 +544,7 @@ def test_another_review_is_refused_by_name_and_overwrite_moves_decisions_aside(
     assert done.exit_code == 0, done.output
     (aside,) = entries.moved_aside(Path("review"))
     assert f"moved aside to {aside}" in done.stderr
-    assert f"filled in before, with their plan: {aside}" in done.stdout
+    assert f"written before, with their plan: {aside}" in done.stdout
     assert snapshot(aside) == before
 
 

@@ -97,7 +97,7 @@ def test_overwrite_moves_marks_aside_with_their_key_and_says_where(folder):
     assert done.exit_code == 0, done.output
     (aside,) = entries.moved_aside(folder)
     assert f"{folder}: holds what people filled in; moved aside to {aside}" in done.stderr
-    assert f"filled in before, with their key: {aside}" in done.stdout
+    assert f"written before, with their key: {aside}" in done.stdout
     assert (aside / "miti_R2.xlsx").read_bytes() == marks
     assert (aside / "key.json").read_bytes() == key
     found = read_books([aside], key=aside / "key.json")
@@ -130,6 +130,17 @@ def test_the_key_of_books_that_are_out_with_raters_outlives_overwrite(folder, st
     assert len(read_books([returned], key=aside / "key.json").sessions) == 6
     odd = read_books([returned], key=folder / "key.json").faults
     assert all(line.endswith(f"，它属于 {aside / 'key.json'}") for line in odd)
+
+
+def test_books_without_their_key_are_told_as_such_and_the_same_key_can_be_made(folder):
+    key = (folder / "key.json").read_bytes()
+    (folder / "key.json").unlink()
+    done = book(folder.parent)
+    assert isinstance(done.exception, InputError)
+    assert "holds books, but not their key.json; put it back" in str(done.exception)
+    folder.rename(folder.with_name("blank"))
+    assert book(folder.parent).exit_code == 0
+    assert (folder / "key.json").read_bytes() == key
 
 
 def test_a_session_added_later_gets_further_books_and_all_are_read_together(folder):

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from openpyxl.chart import BarChart
 from openpyxl.comments import Comment
+from openpyxl.styles import PatternFill
 
 from mi_llm import entries, files, sheets, stamp
 from mi_llm.errors import InputError
@@ -50,6 +52,7 @@ def replace(folder):
         (draft / "key.json").write_text("new")
 
 
+YELLOW = PatternFill("solid", fgColor="FFFF00")
 WAYS = {
     "a decision": setting("B2", "保留"),
     "a zero": setting("B2", 0),
@@ -60,6 +63,8 @@ WAYS = {
     "a value over a formula of the book": setting("D2", 3),
     "far below": setting("A900", "备忘"),
     "a sheet of one's own": lambda book: book.create_sheet("草稿").append(["想法"]),
+    "a colour": lambda book: setattr(book.worksheets[0]["B2"], "fill", YELLOW),
+    "a drawing": lambda book: book.worksheets[0].add_chart(BarChart(), "E5"),
     "a comment": lambda book: setattr(book.worksheets[0]["A2"], "comment", Comment("像反映", "甲")),
 }
 
