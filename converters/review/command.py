@@ -122,10 +122,12 @@ def _prepare(
     from converters.review.check_codes import read_codings
     from mi_llm.stamp import stamped_folder
 
+    alike = [one.casefold() for one in reviewers]  # one file where the system knows no case
     for one in reviewers:
-        if not _REVIEWER.fullmatch(one) or reviewers.count(one) > 1:
+        if not _REVIEWER.fullmatch(one) or alike.count(one.casefold()) > 1:
             raise InputError(
-                f"--reviewer {one!r}: letters, digits, _ . - only, each name once: it names a file"
+                f"--reviewer {one!r}: letters, digits, _ . - only, each name once, large and small "
+                "letters being the same: it names a file"
             )
     again = (output / review_folder.PLAN).is_file() and not overwrite
     if not again:

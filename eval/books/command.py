@@ -91,10 +91,12 @@ def _parted(transcripts: list[Path], raters: list[str]) -> tuple[list[Path], lis
     words = [one for one in transcripts if not one.suffix and not one.exists()]
     paths = [one for one in transcripts if one not in words]
     named = [*raters, *map(str, words)]
+    alike = [one.casefold() for one in named]  # one file where the system knows no case
     for one in named:
-        if not _RATER.fullmatch(one) or named.count(one) > 1:
+        if not _RATER.fullmatch(one) or alike.count(one.casefold()) > 1:
             raise InputError(
-                f"rater {one!r}: letters, digits, _ and - only, each name once: it names a file"
+                f"rater {one!r}: letters, digits, _ and - only, each name once, large and small "
+                "letters being the same: it names a file"
             )
     if not paths:
         raise InputError("no file of transcripts; give those that transcripts wrote")

@@ -143,6 +143,14 @@ def test_books_without_their_key_are_told_as_such_and_the_same_key_can_be_made(f
     assert (folder / "key.json").read_bytes() == key
 
 
+def test_raters_whose_books_would_be_one_file_on_other_systems_are_refused(tmp_path):
+    path = write(tmp_path / "T.jsonl", THREE)
+    done = run("book", path, "-o", tmp_path / "b", "--raters", "r1", "R1", "--seed", 7)
+    assert isinstance(done.exception, InputError)
+    assert "each name once, large and small letters being the same" in str(done.exception)
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_session_added_later_gets_further_books_and_all_are_read_together(folder):
     marks = [filled(folder / f"miti_R{n}.xlsx") for n in (1, 2)]
     old = read_key(folder / "key.json")
