@@ -21,7 +21,8 @@ SWITCH_OFF = '--extra \'{"chat_template_kwargs": {"enable_thinking": false}}\''
 
 _NAMES = (
     r"(?:seed:)?(?:think(?:ing)?|thoughts?|thought_process|reasoning|analysis|scratchpad"
-    r"|chain_of_thought|cot|inner_monologue|思考(?:过程)?|推理(?:过程)?)"
+    r"|chain_of_thought|cot|inner_(?:monologue|thoughts?)|思考(?:过程)?|推理(?:过程)?|思路"
+    r"|内心(?:独白|想法|活动))"
 )
 _LESS, _MORE = r"(?:[<＜]|&lt;)\s*\|?\s*", r"\s*\|?\s*(?:[>＞]|&gt;)"
 _CHANNEL = r"(?:<\|start\|>\s*assistant\s*)?<\|channel\|>"
@@ -29,9 +30,9 @@ _MARK = re.compile(
     # A mark that opens and closes at once, or ends a message, holds nothing.
     rf"(?P<nothing>{_LESS}{_NAMES}\s*/{_MORE}|<\|(?:return|call)\|>)"
     rf"|(?P<closing>{_LESS}/\s*{_NAMES}{_MORE}|\[/THINK\]|◁/think▷|<\|end_of_thought\|>"
-    rf"|<\|END_THINKING\|>|<channel\|>|{_CHANNEL}\s*final[^<]{{0,80}}<\|message\|>)"
+    rf"|<\|END_THINKING\|>|<\|inner_suffix\|>|<channel\|>|{_CHANNEL}\s*final[^<]{{0,80}}<\|message\|>)"
     rf"|(?P<opening>{_LESS}{_NAMES}(?:\s[^<>\n]{{0,80}}?)?{_MORE}|\[THINK\]|◁think▷"
-    rf"|<\|begin_of_thought\|>|<\|START_THINKING\|>|<\|channel>\s*thought"
+    rf"|<\|begin_of_thought\|>|<\|START_THINKING\|>|<\|inner_prefix\|>|<\|channel>\s*thought"
     rf"|{_CHANNEL}\s*(?:analysis|commentary)[^<]{{0,80}}<\|message\|>)"
     # The end of a message of gpt-oss's; elsewhere it only ends a thought that is open.
     r"|(?P<end><\|end\|>)",
