@@ -197,10 +197,10 @@ def interval(mean: float, half: float, count: int, scale: Scale) -> Estimate:
         count: Clusters.
         scale: What a value can be.
     """
-    if half == 0:
-        return Estimate(mean, mean, mean, NO_SPREAD)
     if count < LEAST:
         return Estimate(mean, None, None, TOO_FEW)
+    if half == 0:
+        return Estimate(mean, mean, mean, NO_SPREAD)
     method = STUDENTISED if is_studentised(count) else T_BASED
     return Estimate(mean, *scale.interval(mean, half), method)
 

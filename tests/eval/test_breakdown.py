@@ -193,7 +193,7 @@ def test_ratios_without_spread_without_denominator_and_of_one_dialogue():
     one = ratio_of_sums([1, 2, 9], [2, 2, 0], ["a", "a", "b"], scale=ANY, seed=0)
     assert one is not None
     assert (one.mean, one.low, one.method) == (0.75, None, TOO_FEW)
-    same = ratio_of_sums([1, 2], [2, 4], ["a", "b"], scale=ANY, seed=0)
+    same = ratio_of_sums([1, 2, 3], [2, 4, 6], ["a", "b", "c"], scale=ANY, seed=0)
     assert same is not None
     assert (same.low, same.high, same.method) == (0.5, 0.5, NO_SPREAD)
 

@@ -256,13 +256,19 @@ def test_one_cluster_has_no_interval():
     assert clustered_mean([3.0], ["a"], scale=ANY, seed=0) == Estimate(3.0, None, None, TOO_FEW)
 
 
-@given(value=st.floats(-1e6, 1e6), sizes=st.lists(st.integers(1, 9), min_size=2, max_size=12))
+@given(value=st.floats(-1e6, 1e6), sizes=st.lists(st.integers(1, 9), min_size=3, max_size=12))
 @settings(deadline=None, max_examples=50)
 def test_equal_values_have_an_interval_of_no_width(value: float, sizes: list[int]):
     names = [number for number, size in enumerate(sizes) for _ in range(size)]
     made = clustered_mean([value] * len(names), names, scale=ANY, seed=0, resamples=200)
     mean = float(np.mean([value] * len(names)))
     assert made == Estimate(mean, mean, mean, NO_SPREAD)
+
+
+@pytest.mark.parametrize("values", [[2.0], [2.0, 2.0], [0.0, 0.0], [1.0, 3.0]])
+def test_one_or_two_dialogues_have_no_interval_even_if_they_are_equal(values: list[float]):
+    made = clustered_mean(values, range(len(values)), scale=ANY, seed=0)
+    assert made == Estimate(float(np.mean(values)), None, None, TOO_FEW)
 
 
 def test_dialogues_of_one_mean_have_an_interval_of_no_width():
