@@ -74,11 +74,13 @@ style: $(READY)  ## Format the code and mend what the linter can mend
 
 .PHONY: test
 test: $(READY)  ## The tests, with one real train + predict (under 10 minutes on 2 cores)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not alone" -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and alone"
 
 .PHONY: test-all
 test-all: $(READY)  ## What `make test` leaves out: the long real runs
-	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not alone" -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m "slow and alone"
 
 .PHONY: bench-convert
 bench-convert: $(READY)  ## CPU and memory of converting 55,000 files, against parsing them alone

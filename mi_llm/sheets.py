@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
-from mi_llm import files, jsonl, publishing, xlsx_file
+from mi_llm import files, publishing, xlsx_file
 from mi_llm.errors import InputError
 
 if TYPE_CHECKING:
@@ -293,6 +293,7 @@ def _content(book: Workbook) -> str:
     Of a formula only that it is one, since programs write them in their own ways.
     """
     lines = []
+    colours: dict[int, str] = {}  # by style, of which a book has few
     for sheet in book.worksheets:
         merged = {
             place
@@ -302,15 +303,19 @@ def _content(book: Workbook) -> str:
         }
         for row in sheet.iter_rows():
             for cell in row:
+                if cell.value is None and not cell.has_style and not cell.comment:
+                    continue
+                if cell.style_id not in colours:
+                    colours[cell.style_id] = _fill(cell)
                 formula = cell.data_type == "f"
                 text = "=" if formula else "".join(said(cell.value).split())
                 note = cell.comment.text if cell.comment else ""
                 shown = (cell.row, cell.column) not in merged
-                colour = _fill(cell) if shown else ""
+                colour = colours[cell.style_id] if shown else ""
                 if text or note or colour:
-                    facts = [sheet.title, cell.coordinate, formula, text, note, colour]
-                    lines.append(jsonl.dumped(facts))
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+                    facts = (sheet.title, cell.coordinate, str(formula), text, colour, note)
+                    lines.append("\x1f".join(facts))
+    return hashlib.sha256("\x1e".join(sorted(lines)).encode()).hexdigest()
 
 
 def _fill(cell: Cell | MergedCell) -> str:

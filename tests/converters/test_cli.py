@@ -443,6 +443,7 @@ def test_a_bad_file_is_told_by_row_and_key_and_ends_with_1(tmp_path: Path):
 # --- speed ---
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("package", ["converters", "eval", "mi_llm"])
 def test_help_answers_at_once(package: str):
     def seconds() -> float:

@@ -273,6 +273,7 @@ def test_any_legal_coding_is_read_back_as_it_was_put_in(blank, tmp_path_factory,
 
 
 # Processor time, since a busy machine takes longer: it took 2 s on two cores.
+@pytest.mark.alone
 def test_sixty_transcripts_become_two_books_in_under_five_seconds(tmp_path):
     texts_ = ["每次压力大的时候我就想抽一根，其实我也明白这样不好。", "你想停下来，又觉得很难。"]
     many = [transcript(f"s/{n}", *texts_ * (18 if n % 2 else 58)) for n in range(60)]

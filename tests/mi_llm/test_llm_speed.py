@@ -8,6 +8,7 @@ TRIES = 3  # other work on the machine can only slow it down, so the best of thr
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_64_in_flight_are_45_times_as_fast_as_one_after_the_other_within_120_mb(tmp_path):
     # 60 is about what 64 in flight can reach: the last ones end alone.
     ratios: list[float] = []

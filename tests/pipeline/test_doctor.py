@@ -21,6 +21,22 @@ class Hub(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 
+    def do_GET(self):
+        """The list of models, as a server of models has it."""
+        self._send(200, b'{"object": "list", "data": [{"id": "mi", "object": "model"}]}')
+
+    def do_POST(self):
+        """What such a server says to a request for an answer that says nothing."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self._send(400, b'{"error": {"message": "messages: field required"}}')
+
+    def _send(self, status, body):
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, *_):
         pass
 
