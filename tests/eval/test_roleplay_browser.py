@@ -175,7 +175,7 @@ def test_a_reload_while_a_reply_comes_loses_nothing_of_it_and_asks_for_no_second
     player.sign_in()
     player.draw()
     text = "听起来你这阵子一直在硬撑着。" * 6
-    script.next = [Reply(text, pause=0.06)]
+    script.next = [Reply(text, pause=0.3)]
     player.say(OPENING)
     player.page.get_by_text(WORDS["typing"]).wait_for()
     player.page.reload()
@@ -190,7 +190,7 @@ def test_a_kill_while_a_reply_comes_keeps_the_turn_and_the_page_can_ask_again(st
     player = Player(chromium.new_context(), page.url, "li")
     player.sign_in()
     player.draw()
-    script.next = [Reply("听起来你这阵子一直在硬撑着。" * 6, pause=0.06)]
+    script.next = [Reply("听起来你这阵子一直在硬撑着。" * 6, pause=0.3)]
     player.say(OPENING)
     player.page.get_by_text(WORDS["typing"]).wait_for()
     page.kill()
