@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -85,6 +84,8 @@ def roleplay(
 
 def _serve(study: Study, output: Path, port: int, lang: Literal["zh", "en"]) -> None:
     """Begin or go on with a study, and serve its page until the process is told to end."""
+    import asyncio
+
     from eval.roleplay.assignments import codes
     from eval.roleplay.desk import Desk
     from eval.roleplay.folder import Folder
